@@ -1,0 +1,86 @@
+# ganeti-instance-helper: everything starts here; `make` alone lists what there is.
+#
+# Each target does all its own set-up on a fresh Debian 12 (as root, except `unit`): Debian packages, a virtual
+# environment in build/venv, the helper image, test images. What was built once is used again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+BUILD := build
+VENV := $(BUILD)/venv
+# the interpreter of the distribution, not whatever comes first in PATH: the node will run it too
+SYSTEM_PYTHON ?= /usr/bin/python3
+PYTHON := $(VENV)/bin/python3
+PYTEST_ARGS ?=
+
+export PYTHONDONTWRITEBYTECODE := 1
+export DEBIAN_FRONTEND := noninteractive
+
+# Debian packages: the fragments below add theirs. python3-dev, gcc, pkg-config and libvirt-dev build libvirt-python.
+PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
+
+-include helper-image/helper-image.mk
+-include tests/vm/vm.mk
+-include install.mk
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort -u | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
+
+# --- what is needed on the machine ---------------------------------------------------------------------------------
+
+.PHONY: packages
+packages: ## install the Debian packages that building and testing need
+	@missing=""; for name in $(sort $(PACKAGES)); do \
+	  dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$name"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" != 0 ]; then echo "missing Debian packages:$$missing; install them as root" >&2; exit 1; fi; \
+	  echo "installing:$$missing"; apt-get update -qq; apt-get install -y -qq --no-install-recommends $$missing >$(or $(TMPDIR),/tmp)/gih-apt.log 2>&1 \
+	    || { tail -n 20 $(or $(TMPDIR),/tmp)/gih-apt.log >&2; exit 1; }; fi
+
+# the dependencies as pyproject.toml declares them, without installing the project itself: the tests run the checkout
+REQUIREMENTS = $(SYSTEM_PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*project["dependencies"], *(name for extra in sys.argv[1:] for name in project["optional-dependencies"][extra]), sep="\n")'
+
+$(VENV)/.unit: pyproject.toml
+	@$(SYSTEM_PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && $(MAKE) packages; }
+	$(SYSTEM_PYTHON) -m venv $(VENV)
+	$(REQUIREMENTS) test >$(VENV)/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt setuptools wheel
+	touch $@
+
+$(VENV)/.vm: $(VENV)/.unit | packages
+	$(REQUIREMENTS) vm >$(VENV)/requirements-vm.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements-vm.txt
+	touch $@
+
+.PHONY: venv
+venv: $(VENV)/.vm ## the virtual environment that tests and tools run in
+
+# --- checks --------------------------------------------------------------------------------------------------------
+
+.PHONY: unit
+unit: $(VENV)/.unit ## the fast tests: seconds, no root, no VM
+	$(PYTHON) -m pytest -m "not root and not vm and not cluster" -q $(PYTEST_ARGS)
+
+.PHONY: test
+test: packages $(VENV)/.vm ## every test: unit, VM and the real Ganeti cluster
+	$(MAKE) sweep
+	$(MAKE) helper-image test-images
+	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.unit ## ruff and mypy --strict, as the tests run them
+	$(PYTHON) -m pytest -q tests/test_lint.py
+
+.PHONY: bench
+bench: packages $(VENV)/.vm helper-image test-images ## measure a deployment against its floor, in one run
+	$(PYTHON) -m tests.bench
+
+.PHONY: clean
+clean: ## remove everything that was built
+	-$(MAKE) sweep
+	rm -rf $(BUILD) dist

@@ -1,0 +1,100 @@
+"""A guard process that finishes what a killed `create` can't: end the VM, wipe the disk's head
+
+SIGKILL gives `create` no last word, and from the moment the disk's head is written until the helper has reported
+success the disk looks finished while it isn't. So a forked child waits on a pipe. It is told the VM's process and
+when there is something to wipe; when the pipe ends without the word that all is well, it acts.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable
+from types import TracebackType
+
+ARM, DISARM = b"a", b"d"
+VM_END_SECONDS = 10.0
+
+
+class Guard:
+    """Forks the guard process; make it before any thread exists
+
+    `wipe` runs in the guard, with the descriptors the caller had open at that moment (the disk among them, whose lock
+    is thereby held until the guard has ended).
+    """
+
+    def __init__(self, wipe: Callable[[], None]) -> None:
+        reader, self._writer = os.pipe2(os.O_CLOEXEC)
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._writer)
+            try:
+                _watch(reader, wipe)
+            finally:
+                os._exit(0)
+        os.close(reader)
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tell(DISARM)
+        os.close(self._writer)
+        os.waitpid(self._pid, 0)
+
+    def arm(self) -> None:
+        """From now on the disk must not survive us"""
+        self._tell(ARM)
+
+    def disarm(self) -> None:
+        """The disk is finished, or already wiped"""
+        self._tell(DISARM)
+
+    def watch(self, pid: int) -> None:
+        """The VM's process is now `pid`: it must be gone before anything is wiped"""
+        self._tell(b"%d\n" % pid)
+
+    def _tell(self, word: bytes) -> None:
+        try:
+            os.write(self._writer, word)
+        except BrokenPipeError:
+            pass  # somebody killed the guard: nothing is lost but the guard
+
+
+def _watch(reader: int, wipe: Callable[[], None]) -> None:
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    armed, vm, digits = False, -1, b""
+    while word := os.read(reader, 1):
+        if word in (ARM, DISARM):
+            armed = word == ARM
+        elif word == b"\n":
+            # a pidfd, because by the time it is needed the number may belong to somebody else
+            vm, digits = _open_process(int(digits), vm), b""
+        else:
+            digits += word
+    if vm >= 0:
+        _end(vm)
+    if armed:
+        wipe()
+
+
+def _open_process(pid: int, previous: int) -> int:
+    if previous >= 0:
+        os.close(previous)
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
+def _end(vm: int) -> None:
+    try:
+        signal.pidfd_send_signal(vm, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    select.select([vm], [], [], VM_END_SECONDS)
