@@ -1,0 +1,56 @@
+"""The config drive: holds the job, in memory only"""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pycdlib
+import pytest
+
+from helper_agent import protocol
+from helper_host.vm.job import DRIVE_SIZE, ConfigDrive
+
+JOB = protocol.Job(
+    version=protocol.PROTOCOL_VERSION,
+    nonce="n",
+    action="create",
+    instance=protocol.Instance("web.example.org", "uuid", 512, (protocol.Disk(0, "disk-0", 1 << 30),), ()),
+    os_family="",
+    root_partition="",
+    skip_tasks=(),
+    options={"password": {"users": ["root"], "hashes": ["$y$canary"]}},
+    verbose=False,
+    debug_shell=False,
+)
+
+
+def read(drive: ConfigDrive, name: str) -> bytes:
+    image = pycdlib.PyCdlib()
+    image.open_fp(io.BytesIO(os.pread(drive.reader, DRIVE_SIZE, 0)))
+    content = io.BytesIO()
+    image.get_file_from_iso_fp(content, iso_path=f"/{name};1")
+    return content.getvalue()
+
+
+def test_the_job_comes_back() -> None:
+    with ConfigDrive() as drive:
+        drive.fill(JOB, {"PAYLOAD.BIN": b"x" * 100_000})
+        assert protocol.decode_job(read(drive, protocol.JOB_FILE)) == JOB
+        assert read(drive, "PAYLOAD.BIN") == b"x" * 100_000
+
+
+def test_the_reader_cannot_write() -> None:
+    with ConfigDrive() as drive, pytest.raises(OSError, match="Bad file descriptor"):
+        os.pwrite(drive.reader, b"x", 0)
+
+
+def test_the_drive_has_no_name() -> None:
+    with ConfigDrive() as drive:
+        assert os.readlink(f"/proc/self/fd/{drive.reader}").startswith("/memfd:")
+        assert os.fstat(drive.reader).st_nlink == 0
+
+
+def test_a_job_that_does_not_fit_is_refused() -> None:
+    with ConfigDrive() as drive, pytest.raises(ValueError, match="larger"):
+        drive.fill(JOB, {"BIG.BIN": bytes(DRIVE_SIZE)})
