@@ -1,0 +1,76 @@
+"""The helper image on the node: every way in which it can be wrong is said before a VM starts"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helper_agent.protocol import PROTOCOL_VERSION
+from helper_host import helper_image
+from helper_host.errors import ProviderError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {}
+    for name in (helper_image.KERNEL, helper_image.INITRD, helper_image.ROOT):
+        content = name.encode() * 1000
+        (tmp_path / name).write_bytes(content)
+        files[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = {"format": 1, "suite": "bookworm", "agent": "0", "protocol": PROTOCOL_VERSION, "files": files}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    edit(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_whole_one_is_accepted(folder: Path) -> None:
+    image = helper_image.load(str(folder))
+    assert image.kernel.path == str(folder / "vmlinuz")
+    helper_image.verify(image, threading.Event())
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "vmlinuz", "initrd.img", "root.erofs"])
+def test_a_missing_part(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ProviderError, match=f"E-HELPER-IMAGE: .*{name}"):
+        helper_image.load(str(folder))
+
+
+@pytest.mark.parametrize("name", ["vmlinuz", "initrd.img", "root.erofs"])
+def test_a_part_cut_short(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"short")
+    with pytest.raises(ProviderError, match=f"E-HELPER-IMAGE: .*{name} has 5 bytes"):
+        helper_image.load(str(folder))
+
+
+@pytest.mark.parametrize("name", ["vmlinuz", "initrd.img", "root.erofs"])
+def test_one_flipped_bit(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[100] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ProviderError, match=f"E-HELPER-IMAGE: .*{name} is damaged"):
+        helper_image.verify(helper_image.load(str(folder)), threading.Event())
+
+
+def test_another_protocol(folder: Path) -> None:
+    change(folder, lambda manifest: manifest.update(protocol=PROTOCOL_VERSION + 1))
+    with pytest.raises(ProviderError, match="speaks protocol"):
+        helper_image.load(str(folder))
+
+
+@pytest.mark.parametrize("key", ["format", "suite", "files", "protocol"])
+def test_a_manifest_with_a_key_missing(folder: Path, key: str) -> None:
+    change(folder, lambda manifest: manifest.pop(key))
+    with pytest.raises(ProviderError, match="not a manifest of ours"):
+        helper_image.load(str(folder))
