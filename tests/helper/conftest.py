@@ -1,0 +1,35 @@
+"""Fixtures for tests of the agent and of tasks"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.helper.support import Bench, Tree
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """An empty tree for an image"""
+    return Tree(tmp_path / "tree")
+
+
+@pytest.fixture
+def bench(tree: Tree) -> Bench:
+    """`bench.context(TASK, {"name": "x"})` on `tree`"""
+    return Bench(tree)
+
+
+@pytest.fixture(autouse=True)
+def no_programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit test that starts a process is a mistake, unless it is marked `root` or `programs`"""
+    if request.node.get_closest_marker("root") or request.node.get_closest_marker("programs"):
+        return
+
+    def refuse(*arguments: object, **_: object) -> NoReturn:
+        raise AssertionError(f"a unit test started {arguments[0]!r}; mark it `programs` if it must")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)

@@ -1,0 +1,199 @@
+"""Traps an image can hold where a task reads or writes (threat 9), and what must hold whatever the task does
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "/etc/hosts"])
+@pytest.mark.parametrize("trap", traps.ALL, ids=str)
+def test_trapped(bench: Bench, trap: traps.Trap, path: str) -> None:
+    traps.spring(trap, bench.tree, path, lambda: hostname.run(bench.context(hostname.TASK, {"name": "web1"})))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from helper_agent.api import Skip, TaskError
+from helper_agent.syscalls import FS_IMMUTABLE_FL
+from tests.helper.support import Tree
+
+SECRET = "outside, must stay as it is\n"
+FS_IOC_GETFLAGS = 0x80086601
+FS_IOC_SETFLAGS = 0x40086602
+PATIENCE = 5
+"""Seconds after which a task counts as hanging."""
+
+
+class Trap(NamedTuple):
+    """One kind of trap; `lay(file, outside)` puts it in the place of `file`"""
+
+    name: str
+    lay: Callable[[Path, Path], object]
+    root: bool = False
+    """Needs root to be laid."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _to(target: Callable[[Path, Path], str]) -> Callable[[Path, Path], None]:
+    return lambda file, outside: file.symlink_to(target(file, outside))
+
+
+def _upwards(file: Path, outside: Path) -> str:
+    return os.path.relpath(outside / "secret", file.parent)
+
+
+def _socket(file: Path, outside: Path) -> None:
+    # bind() takes 107 bytes of path at most, a test's folder may be deeper
+    here = os.open(file.parent, os.O_PATH)
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"/proc/self/fd/{here}/{file.name}")
+    finally:
+        os.close(here)
+
+
+def _folder(file: Path, outside: Path) -> None:
+    file.mkdir()
+    (file / "inside").write_text("kept\n")
+
+
+def _loop(file: Path, outside: Path) -> None:
+    file.symlink_to(f"{file.name}.loop")
+    file.with_name(f"{file.name}.loop").symlink_to(file.name)
+
+
+def _immutable(file: Path, outside: Path) -> None:
+    file.write_text("immutable\n")
+    _set_immutable(file, True)
+
+
+def _set_immutable(file: Path, on: bool) -> None:
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        flags = struct.unpack("=L4x", fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(8)))[0]
+        flags = flags | FS_IMMUTABLE_FL if on else flags & ~FS_IMMUTABLE_FL
+        fcntl.ioctl(fd, FS_IOC_SETFLAGS, struct.pack("=L4x", flags))
+    except OSError as error:
+        pytest.skip(f"this filesystem has no immutable flag ({error.strerror})")
+    finally:
+        os.close(fd)
+
+
+def _sparse(file: Path, outside: Path) -> None:
+    with file.open("wb") as sparse:
+        sparse.truncate(1024**3)
+
+
+ALL = (
+    Trap("symlink-absolute", _to(lambda file, outside: str(outside / "secret"))),
+    Trap("symlink-upwards", _to(_upwards)),
+    Trap("symlink-far-upwards", _to(lambda file, outside: "../" * 40 + str(outside / "secret").lstrip("/"))),
+    Trap("symlink-proc-root", _to(lambda file, outside: f"/proc/self/root{outside}/secret")),
+    Trap("symlink-proc-cwd", _to(lambda file, outside: "/proc/self/cwd/canary")),
+    Trap("symlink-proc-fd", _to(lambda file, outside: "/proc/self/fd/0")),
+    Trap("symlink-new-outside", _to(lambda file, outside: str(outside / "new"))),
+    Trap("symlink-dangling", _to(lambda file, outside: "nowhere/at/all")),
+    Trap("symlink-folder-outside", _to(lambda file, outside: str(outside))),
+    Trap("symlink-long-name", _to(lambda file, outside: "x" * 300)),
+    Trap("symlink-loop", _loop),
+    Trap("symlink-itself", _to(lambda file, outside: file.name)),
+    Trap("fifo", lambda file, outside: os.mkfifo(file)),
+    Trap("socket", _socket),
+    Trap("folder", _folder),
+    Trap("hard-link", lambda file, outside: os.link(outside / "secret", file)),
+    Trap("character-device", lambda file, outside: os.mknod(file, stat.S_IFCHR | 0o666, os.makedev(1, 5)), root=True),
+    Trap("block-device", lambda file, outside: os.mknod(file, stat.S_IFBLK | 0o666, os.makedev(7, 99)), root=True),
+    Trap("immutable", _immutable, root=True),
+    Trap("one-gigabyte", _sparse),
+    Trap("not-utf-8", lambda file, outside: file.write_bytes(b"\xff\xfe r\xe9sum\xe9\n")),
+    Trap("nul", lambda file, outside: file.write_bytes(b"a\0b\n\0")),
+    Trap("crlf", lambda file, outside: file.write_bytes(b"one\r\ntwo\r\n")),
+    Trap("no-last-newline", lambda file, outside: file.write_bytes(b"one\ntwo")),
+    Trap("many-lines", lambda file, outside: file.write_bytes(b"x\n" * 100_000)),
+    Trap("empty", lambda file, outside: file.write_bytes(b"")),
+)
+"""In the place of a file a task reads or writes."""
+
+FOLDERS = (
+    Trap("folder-is-symlink-outside", _to(lambda file, outside: str(outside))),
+    Trap("folder-is-symlink-upwards", _to(lambda file, outside: os.path.relpath(outside, file.parent))),
+    Trap("folder-is-magic-link", _to(lambda file, outside: f"/proc/self/root{outside}")),
+    Trap("folder-is-dangling", _to(lambda file, outside: "nowhere")),
+    Trap("folder-is-loop", _loop),
+    Trap("folder-is-file", lambda file, outside: file.write_text("a file\n")),
+    Trap("folder-is-fifo", lambda file, outside: os.mkfifo(file)),
+)
+"""In the place of a folder on the way to such a file."""
+
+
+@contextlib.contextmanager
+def laid(trap: Trap, tree: Tree, path: str, *, replaces: bool = False) -> Iterator[Path]:
+    """`trap` in the place of `path` while the body runs; afterwards nothing outside may have changed
+
+    With `replaces` the body may put something else in the place of a FIFO, a folder and so on.
+
+    Yields the folder outside the tree, where `secret` lies.
+    """
+    if trap.root and os.geteuid() != 0:
+        pytest.skip("only root can lay this trap")
+    outside = tree.path.parent / "outside"
+    outside.mkdir(exist_ok=True)
+    (outside / "secret").write_text(SECRET)
+    (outside / "secret").chmod(0o600)
+    file = tree / path
+    if file.is_symlink() or file.is_file():
+        file.unlink()
+    elif file.is_dir():
+        file.rename(file.with_name(f"{file.name}.was"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    trap.lay(file, outside)
+    before = file.lstat()
+    try:
+        with _hang_is_an_error():
+            yield outside
+        assert (outside / "secret").read_text() == SECRET, "the file outside was written"
+        assert stat.S_IMODE((outside / "secret").stat().st_mode) == 0o600, "the file outside has another mode"
+        assert os.listdir(outside) == ["secret"], "something was made outside"
+        left = [name for name in tree.names() if "/.helper-" in name]
+        assert not left, f"a draft was left: {left}"
+        if not replaces and trap.name in ("fifo", "socket", "folder", "character-device", "block-device", "immutable"):
+            assert file.lstat().st_ino == before.st_ino, "what stood there was replaced"
+    finally:
+        if trap.name == "immutable":
+            _set_immutable(file, False)
+
+
+def spring(trap: Trap, tree: Tree, path: str, action: Callable[[], object]) -> TaskError | None:
+    """Lay `trap`, do `action`: it may succeed, skip, or raise TaskError (returned), and must leave the outside alone"""
+    with laid(trap, tree, path):
+        try:
+            action()
+        except TaskError as error:
+            return error
+        except Skip:
+            pass
+    return None
+
+
+@contextlib.contextmanager
+def _hang_is_an_error() -> Iterator[None]:
+    def ring(*_: object) -> None:
+        raise AssertionError(f"still busy after {PATIENCE} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
