@@ -1,0 +1,54 @@
+"""What an image is and how it becomes the disk's bytes: one file and one row each"""
+
+from __future__ import annotations
+
+from helper_host.image.formats import qcow2, raw
+from helper_host.image.formats.base import Extent, Format, Packed, Reader, refused
+from helper_host.image.formats.magic import COMPRESSED, formats_in
+
+__all__ = ["FORMATS", "Extent", "Format", "Packed", "Reader", "open_reader"]
+
+FORMATS: tuple[Format, ...] = (raw.FORMAT, qcow2.FORMAT)
+
+
+def open_reader(fd: int, size: int, name: str) -> Reader:
+    """A reader for the image in `fd`; `name` is a format's name or `auto`
+
+    Raises:
+        ProviderError: E-IMAGE-REFUSED, and E-PARAMETER for a name that is no format
+    """
+    found = formats_in(fd, size)
+    if name == "auto":
+        name = _decide(found)
+    elif name == "qcow2" and found not in ((), ("qcow2",)):
+        raise _ambiguous(found)
+    for row in FORMATS:
+        if row.name == name:
+            return row.open(fd, size)
+    from helper_host.errors import ProviderError
+
+    known = ", ".join(["auto", *(row.name for row in FORMATS)])
+    raise ProviderError("E-PARAMETER", f"image_format={name} is not known", f"give one of {known}")
+
+
+def _decide(found: tuple[str, ...]) -> str:
+    """The format by its signature; raw only where there is none at all"""
+    if not found:
+        return "raw"
+    if len(found) > 1:
+        raise _ambiguous(found)
+    if found[0] in (row.name for row in FORMATS):
+        return found[0]
+    if found[0] in COMPRESSED:
+        raise refused(f"The image is compressed ({found[0]})", "unpack it first, or give image_format=raw")
+    raise refused(
+        f"The image looks like {found[0]}, which is not read here",
+        "convert it (qemu-img convert -O qcow2); if these are a disk's bytes nevertheless, give image_format=raw",
+    )
+
+
+def _ambiguous(found: tuple[str, ...]) -> Exception:
+    return refused(
+        f"The image looks like several formats at once ({', '.join(found)})",
+        "if these are a disk's bytes nevertheless, give image_format=raw",
+    )

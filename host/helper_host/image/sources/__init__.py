@@ -1,0 +1,34 @@
+"""Where an image's bytes come from: one file and one row each"""
+
+from __future__ import annotations
+
+from helper_host.image.sources import none, path, store
+from helper_host.image.sources.base import Opened, Places, Source
+
+__all__ = ["SOURCES", "Opened", "Places", "Source", "check", "open_reference", "source_of"]
+
+SOURCES: tuple[Source, ...] = (none.SOURCE, path.SOURCE, store.SOURCE)
+"""The first that matches a reference gets it; the store takes the rest."""
+
+
+def source_of(reference: str) -> Source:
+    """The source that a reference belongs to"""
+    return next(source for source in SOURCES if source.matches(reference))
+
+
+def check(reference: str) -> None:
+    """Whether a reference can be right at all, without any I/O
+
+    Raises:
+        ProviderError: E-PARAMETER
+    """
+    source_of(reference).check(reference)
+
+
+def open_reference(reference: str, places: Places) -> Opened | None:
+    """The image's file; None where there is no image to write
+
+    Raises:
+        ProviderError: E-PARAMETER, E-IMAGE-MISSING, E-IMAGE-REFUSED
+    """
+    return source_of(reference).open(reference, places)

@@ -1,0 +1,231 @@
+"""The instance's disk: one descriptor, held from before the first write until the VM has ended
+
+For a block device it is exclusive (O_EXCL), which refuses mounted ones and those in use by LVM, md or another of us,
+and its flock keeps udev from probing what is being written (systemd's BLOCK_DEVICE_LOCKING). For both kinds the byte
+locks are looked at by which QEMU marks an image that an instance runs from.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from types import TracebackType
+
+from helper_host.errors import ProviderError
+from helper_host.image import kernel
+
+HEAD = 1 << 20
+"""Bytes at the start that make a disk bootable or recognisable; written last, wiped first."""
+TAIL = 33 * 4096
+"""Bytes at the end that hold GPT's second header and table, with sectors of up to 4 KiB."""
+
+QEMU_LOCKS, QEMU_LOCKS_LENGTH = 100, 200
+"""Bytes 100 and up: permissions in use, 200 and up: permissions not shared (block/file-posix.c of QEMU)."""
+
+ZEROS = bytes(1 << 20)
+STEP = 1 << 30
+"""Bytes cleared at once; a signal is noticed in between."""
+
+
+class Disk:
+    """An open disk; a context manager, or `close()`"""
+
+    def __init__(self, path: str, fd: int, size: int, *, is_block: bool, sector: int) -> None:
+        self.path = path
+        self.fd = fd
+        self.size = size
+        """Bytes, what Ganeti calls the disk's size."""
+        self.is_block = is_block
+        self.sector = sector
+        """Bytes of a logical sector; 512 for a file."""
+        self._can_deallocate = True
+        self._can_zero = True
+
+    def __enter__(self) -> Disk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the disk up; harmless when repeated"""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def fileno(self) -> int:
+        """The one descriptor"""
+        return self.fd
+
+    def is_empty(self) -> bool:
+        """Whether the whole disk is known to read as zeros: a file that is one hole"""
+        if self.is_block:
+            return False
+        try:
+            os.lseek(self.fd, 0, os.SEEK_DATA)
+        except OSError as error:
+            return error.errno == errno.ENXIO
+        return False
+
+    def write(self, data: memoryview | bytes, offset: int) -> None:
+        """Write all of `data`; OSError as the kernel says"""
+        view = memoryview(data)
+        while view:
+            count = os.pwrite(self.fd, view, offset)
+            view, offset = view[count:], offset + count
+
+    def deallocate(self, offset: int, length: int) -> bool:
+        """Give the range's blocks back, so that it reads as zeros; False where the disk can't do that
+
+        The kernel promises the zeros (unlike for BLKDISCARD), for files and for block devices alike.
+        """
+        if self._can_deallocate:
+            try:
+                kernel.fallocate(self.fd, kernel.PUNCH_HOLE | kernel.KEEP_SIZE, offset, length)
+            except OSError as error:
+                if error.errno not in kernel.NOT_SUPPORTED:
+                    raise
+                self._can_deallocate = False
+        return self._can_deallocate
+
+    def zero(self, offset: int, length: int) -> None:
+        """Make the range read as zeros: deallocated where that can be, else zeroed by the device, else written"""
+        if self.is_block and (offset % self.sector or length % self.sector):
+            self.write(bytes(length), offset)  # a device zeroes whole sectors only; such pieces are small
+            return
+        if self.deallocate(offset, length):
+            return
+        if self._can_zero:
+            try:
+                kernel.fallocate(self.fd, kernel.ZERO_RANGE | kernel.KEEP_SIZE, offset, length)
+                return
+            except OSError as error:
+                if error.errno not in kernel.NOT_SUPPORTED:
+                    raise
+                self._can_zero = False
+        for start in range(offset, offset + length, len(ZEROS)):
+            self.write(memoryview(ZEROS)[: min(len(ZEROS), offset + length - start)], start)
+
+    def clear(self, length: int, check: Callable[[], None]) -> bool:
+        """Make the first `length` bytes zeros if that needs no writing; False where it does
+
+        `check` is called between steps and may raise. A file that can't have holes punched is cut off and extended.
+        """
+        for offset in range(0, length, STEP):
+            check()
+            if self.deallocate(offset, min(STEP, length - offset)):
+                continue
+            if self.is_block or length < self.size:
+                return False
+            os.ftruncate(self.fd, 0)
+            os.ftruncate(self.fd, self.size)
+            break
+        return True
+
+    def sync(self) -> None:
+        """Wait until everything is on stable storage"""
+        os.fsync(self.fd)
+
+
+def open_disk(path: str, size: int) -> Disk:
+    """Open a disk that Ganeti says has `size` bytes, for us alone
+
+    Raises:
+        ProviderError: E-DISK-BUSY when anybody uses it, E-DISK-IO when it is not there or not as Ganeti says
+    """
+    fd = -1
+    try:
+        # the type first: O_EXCL has no meaning without O_CREAT on a file, and a FIFO's open would wait
+        mode = os.stat(path).st_mode
+        if not stat.S_ISBLK(mode) and not stat.S_ISREG(mode):
+            raise _io(path, "is neither a file nor a block device")
+        exclusive = os.O_EXCL if stat.S_ISBLK(mode) else 0
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | exclusive)
+        if stat.S_IFMT(os.fstat(fd).st_mode) != stat.S_IFMT(mode):
+            raise _io(path, "changed while it was opened")
+        return _checked(path, fd, size)
+    except OSError as error:
+        if fd >= 0:
+            os.close(fd)
+        if error.errno in (errno.EBUSY, errno.ETXTBSY):
+            raise _busy(path, "is mounted or otherwise in use") from None
+        raise _io(path, f"can't be opened ({error.strerror})") from None
+    except BaseException:
+        if fd >= 0:
+            os.close(fd)
+        raise
+
+
+def _checked(path: str, fd: int, size: int) -> Disk:
+    is_block = stat.S_ISBLK(os.fstat(fd).st_mode)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _busy(path, "is locked by another program") from None
+    if kernel.is_locked(fd, QEMU_LOCKS, QEMU_LOCKS_LENGTH):
+        raise _busy(path, "is in use by QEMU")
+    if not is_block and _is_loop_backing(fd):
+        raise _busy(path, "is in use by a loop device")
+    real = kernel.device_size(fd) if is_block else os.fstat(fd).st_size
+    if real < size or (real > size and not is_block):
+        raise _io(path, f"has {real} bytes and Ganeti says {size}", "let Ganeti make the disk anew")
+    return Disk(path, fd, size, is_block=is_block, sector=kernel.sector_size(fd) if is_block else 512)
+
+
+def _is_loop_backing(fd: int) -> bool:
+    """Whether a loop device stands on the file: its users would not see our O_EXCL"""
+    wanted = os.fstat(fd)
+    for name in os.listdir("/sys/block") if os.path.isdir("/sys/block") else ():
+        if not name.startswith("loop"):
+            continue
+        try:
+            with open(f"/sys/block/{name}/loop/backing_file", "rb") as file:
+                status = os.stat(file.read().rstrip(b"\n"))
+        except (OSError, ValueError):
+            continue
+        if (status.st_dev, status.st_ino) == (wanted.st_dev, wanted.st_ino):
+            return True
+    return False
+
+
+def wipe_head(disk: Disk) -> None:
+    """Make sure that a disk doesn't look finished: its first MiB and GPT's second header become zeros, durably
+
+    Raises:
+        ProviderError: E-DISK-IO
+    """
+    try:
+        disk.write(ZEROS[: min(HEAD, disk.size)], 0)
+        tail = min(TAIL, disk.size)
+        disk.write(ZEROS[:tail], disk.size - tail)
+        disk.sync()
+    except OSError as error:
+        raise write_failed(disk, error) from None
+
+
+def write_failed(disk: Disk, error: OSError) -> ProviderError:
+    """E-DISK-IO that says what to do about `error`"""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) and not disk.is_block:
+        return ProviderError(
+            "E-DISK-IO",
+            f"The filesystem that holds {disk.path} is full (the disk is a sparse file)",
+            f"make room in {os.path.dirname(disk.path) or '.'}",
+        )
+    if error.errno == errno.ENOSPC:
+        return ProviderError("E-DISK-IO", f"The storage behind {disk.path} is full", "make room in its thin pool")
+    return ProviderError(
+        "E-DISK-IO", f"The disk {disk.path} could not be written ({error.strerror})", "look at its storage and at dmesg"
+    )
+
+
+def _busy(path: str, how: str) -> ProviderError:
+    return ProviderError("E-DISK-BUSY", f"The disk {path} {how}", "stop whatever uses it (gnt-instance stop) and retry")
+
+
+def _io(path: str, how: str, remedy: str = "look at it with gnt-instance info") -> ProviderError:
+    return ProviderError("E-DISK-IO", f"The disk {path} {how}", remedy)

@@ -1,0 +1,13 @@
+"""`none`: no image; what is on the disk gets customised"""
+
+from __future__ import annotations
+
+from helper_host.image.sources.base import Source
+
+SOURCE = Source(
+    name="none",
+    matches=lambda reference: reference == "none",
+    check=lambda _reference: None,
+    open=lambda _reference, _places: None,
+    help="none, to customise what is on the disk already",
+)

@@ -1,0 +1,46 @@
+"""A name in the image store
+
+The name is a file there, or a file there without its suffix: `debian-12` finds `debian-12.qcow2`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from helper_host.errors import ProviderError
+from helper_host.image.sources.base import Opened, Places, Source, bad, open_regular
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@~-]{0,199}")
+"""No slash, no leading dot or dash, nothing a shell or a log would stumble over."""
+
+SUFFIXES = ("", ".raw", ".qcow2", ".img")
+
+
+def check(reference: str) -> None:
+    """The name's syntax"""
+    if not NAME.fullmatch(reference):
+        raise bad(reference, "is not a name for an image (letters, digits and . _ + @ ~ -)")
+
+
+def open_name(reference: str, places: Places) -> Opened:
+    """The first file that the name fits"""
+    check(reference)
+    for suffix in SUFFIXES:
+        try:
+            return open_regular(places.store, reference + suffix, reference)
+        except FileNotFoundError:
+            continue
+    raise ProviderError(
+        "E-IMAGE-MISSING",
+        f"There is no image {reference} in {places.store} (nor with one of {', '.join(SUFFIXES[1:])})",
+        f"put it there, or see what is there: ls {places.store}",
+    )
+
+
+SOURCE = Source(
+    name="store",
+    matches=lambda _reference: True,
+    check=check,
+    open=open_name,
+    help="a name in the image store, with or without .raw, .qcow2 or .img",
+)
