@@ -117,14 +117,14 @@ class Context(NamedTuple):
     instance: Instance
     system: System
     """The system on the disks: partitions, root device, mounts; see `inspection.System`."""
-    distro: Distro
-    """Facts and methods of the OS in the image."""
+    detected: Distro | None
+    """Ask `distro`."""
     options: Options
     log: Logger
     run: Callable[..., Completed]
     """`helper_agent.run.run`: a program of the *helper*, never one of the image."""
     mounted: Root | None
-    """The image's tree in the filesystems phase."""
+    """Ask `root`."""
 
     @property
     def root(self) -> Root:
@@ -136,3 +136,14 @@ class Context(NamedTuple):
         if self.mounted is None:
             raise TaskError("The image's tree is not mounted in the devices phase", "declare phase='filesystems'")
         return self.mounted
+
+    @property
+    def distro(self) -> Distro:
+        """Facts and methods of the OS in the image
+
+        Raises:
+            TaskError: in the devices phase, when nothing is mounted
+        """
+        if self.detected is None:
+            raise TaskError("The distro is not known in the devices phase", "declare phase='filesystems'")
+        return self.detected

@@ -159,7 +159,7 @@ class Bench:
         return Context(
             instance=instance,
             system=cast(Any, system),
-            distro=cast(Any, distro),
+            detected=cast(Any, distro),
             options=Options(task.options, values),
             log=self.log,
             run=self.programs,
