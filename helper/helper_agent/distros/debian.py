@@ -1,0 +1,18 @@
+"""Debian, and what is built from it without changing the facts here"""
+
+from __future__ import annotations
+
+from helper_agent.distros.base import Distro
+
+
+class Debian(Distro):
+    """Debian 9 and later
+
+    Where ifupdown is installed it is in charge, since Debian's installer puts it there; networkd is part of systemd's
+    package and comes disabled, so an image in which it is enabled was made to use it.
+    """
+
+    known = True
+
+
+DISTRO = Debian

@@ -1,0 +1,58 @@
+"""What the image's sshd is told by its sshd_config(5), Include files among it
+
+Only the global part counts: what follows a Match line holds for some users or addresses, and no task asks about those.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from helper_agent.root import Root
+
+INCLUDES_MAX = 16
+"""Depth of Include, as in sshd's servconf.c (SERVCONF_MAX_DEPTH)."""
+
+
+def settings(root: Root, path: str) -> dict[str, list[list[str]]]:
+    """Lower-case keyword -> the arguments of each of its lines, in the order sshd reads them
+
+    Where sshd takes one value the first line counts; HostKey lines add up. Empty without the file.
+
+    Raises:
+        TaskError: the file, or one it includes, is not a regular file
+    """
+    found: dict[str, list[list[str]]] = {}
+    _read(root, path, found, 0)
+    return found
+
+
+def first(found: dict[str, list[list[str]]], keyword: str, default: list[str]) -> list[str]:
+    """The arguments of the line that counts, `default` without one"""
+    return found.get(keyword.lower(), [default])[0]
+
+
+def _read(root: Root, path: str, found: dict[str, list[list[str]]], depth: int) -> None:
+    for line in root.read_text_or(path).split("\n"):
+        words = _words(line)
+        if not words:
+            continue
+        keyword = words[0].lower()
+        if keyword == "match":
+            return
+        if keyword == "include" and depth < INCLUDES_MAX:
+            for pattern in words[1:]:
+                for included in root.glob(pattern if pattern.startswith("/") else f"/etc/ssh/{pattern}"):
+                    _read(root, included, found, depth + 1)
+        elif len(words) > 1:
+            found.setdefault(keyword, []).append(words[1:])
+
+
+def _words(line: str) -> list[str]:
+    """`Keyword arguments` or `Keyword=arguments`, double quotes and comments as sshd understands them"""
+    keyword, _, rest = line.strip().replace("=", " ", 1 if "=" in line.split(" ", 1)[0] else 0).partition(" ")
+    if not keyword or keyword.startswith("#"):
+        return []
+    try:
+        return [*keyword.split(), *shlex.split(rest, comments=True)]
+    except ValueError:  # an unbalanced quote, on which sshd would refuse to start
+        return [*keyword.split(), *rest.split()]

@@ -1,0 +1,64 @@
+"""The image's users, from its passwd(5)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from helper_agent.api import TaskError
+from helper_agent.root import Root
+
+FILE = "/etc/passwd"
+NO_LOGIN = ("nologin", "false", "sync")
+"""Names of shells that are none."""
+NAMES_SHOWN = 10
+
+
+class User(NamedTuple):
+    """One user; `home` is absolute, "/" where the file has none"""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+
+    @property
+    def logs_in(self) -> bool:
+        """Whether people log in as this user: root, or not one of the system's own, and with a shell"""
+        person = self.uid == 0 or 1000 <= self.uid < 60000  # login.defs UID_MIN, UID_MAX
+        return person and self.shell.rpartition("/")[2] not in NO_LOGIN
+
+
+def read(root: Root) -> dict[str, User]:
+    """Name -> user; of two lines with one name the first counts, as for getpwnam(3)
+
+    Raises:
+        TaskError: passwd is not a regular file
+    """
+    users: dict[str, User] = {}
+    for line in root.read_text_or(FILE).split("\n"):
+        fields = line.rstrip("\r").split(":")
+        if len(fields) == 7 and fields[0] and fields[2].isascii() and fields[2].isdigit() and fields[3].isdigit():
+            home = fields[5] if fields[5].startswith("/") else "/"
+            users.setdefault(fields[0], User(fields[0], int(fields[2]), int(fields[3]), home, fields[6]))
+    return users
+
+
+def find(root: Root, names: Sequence[str]) -> list[User]:
+    """The users called `names`, all or none
+
+    Raises:
+        TaskError: E-USER when one does not exist in the image
+    """
+    users = read(root)
+    for name in names:
+        if name not in users:
+            there = [user.name for user in users.values() if user.logs_in]
+            shown = ", ".join(there[:NAMES_SHOWN]) + (", ..." if len(there) > NAMES_SHOWN else "")
+            raise TaskError(
+                f"The user {name!r} does not exist in the image",
+                f"set users to one of: {shown}" if there else "there is no user to log in as in its /etc/passwd",
+                code="E-USER",
+            )
+    return [users[name] for name in dict.fromkeys(names)]

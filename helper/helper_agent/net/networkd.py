@@ -1,0 +1,87 @@
+"""systemd-networkd: systemd.network(5), one file for each interface, matched by MAC address"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from helper_agent.api import Logger
+from helper_agent.net import ifupdown
+from helper_agent.net.renderers import HEADER
+from helper_agent.net.state import Address, Interface, State
+from helper_agent.root import Root
+
+FOLDER = "/etc/systemd/network"
+PREFIX = "00-ganeti-"
+"""First in the order of names, since the first file that matches wins (netplan's begin with 10-)."""
+UNIT = "systemd-networkd.service"
+UNITS = "/usr/lib/systemd/system", "/lib/systemd/system"
+WANTS = "/etc/systemd/system"
+LINKS = {
+    f"multi-user.target.wants/{UNIT}": UNIT,
+    "sockets.target.wants/systemd-networkd.socket": "systemd-networkd.socket",
+    "network-online.target.wants/systemd-networkd-wait-online.service": "systemd-networkd-wait-online.service",
+    "dbus-org.freedesktop.network1.service": UNIT,
+}
+"""What `systemctl enable systemd-networkd` makes."""
+
+
+def active(root: Root) -> bool:
+    """Its service is enabled, or netplan has files, from which it enables it at boot"""
+    if not present(root):
+        return False
+    if root.is_symlink(f"{WANTS}/multi-user.target.wants/{UNIT}"):
+        return True
+    files = root.glob("/etc/netplan/*.yaml")
+    return any("NetworkManager" not in root.read_text(path) for path in files if root.is_file(path))
+
+
+def present(root: Root) -> bool:
+    """It is installed; Debian has it in systemd's own package"""
+    return any(root.is_file(f"{folder}/{UNIT}") for folder in UNITS)
+
+
+def render(state: State) -> Mapping[str, str]:
+    """One file for each interface"""
+    return {f"{FOLDER}/{PREFIX}{each.name}.network": HEADER + _interface(state, each) for each in state.interfaces}
+
+
+def settle(root: Root, log: Logger, paths: Sequence[str]) -> None:
+    """Files of an earlier run go away, ifupdown lets go of Ethernet interfaces, the service is enabled"""
+    for path in root.glob(f"{FOLDER}/{PREFIX}*.network"):
+        if path not in paths:
+            root.remove(path)
+    if ifupdown.present(root):
+        ifupdown.prune(root, log, paths)
+    if not active(root):
+        folder = next(folder for folder in UNITS if root.is_file(f"{folder}/{UNIT}"))
+        for link, unit in LINKS.items():
+            if root.is_file(f"{folder}/{unit}"):
+                root.symlink(f"{folder}/{unit}", f"{WANTS}/{link}")
+        log.info("systemd-networkd is installed in the image, but was not enabled: enabled it")
+
+
+def _interface(state: State, interface: Interface) -> str:
+    # Type=ether: a VLAN or bridge on top of the interface has the same MAC address
+    text = f"[Match]\nMACAddress={interface.mac}\nType=ether\n\n"
+    if not interface.addresses and state.static:
+        text += "[Link]\n# The other interfaces' addresses are enough to be online; there may be no DHCP server here\n"
+        text += "RequiredForOnline=no\n\n"
+    text += "[Network]\n"
+    if not interface.addresses:
+        text += "DHCP=yes\n"
+    text += "".join(f"Address={address.cidr}\n" for address in interface.addresses)
+    if any(address.family == 6 for address in interface.addresses):
+        text += "IPv6AcceptRA=no\n"
+    text += "".join(f"DNS={server}\n" for server in state.dns_servers)
+    if state.dns_search:
+        text += f"Domains={' '.join(state.dns_search)}\n"
+    return text + "".join(_route(address) for address in interface.addresses if address.gateway)
+
+
+def _route(address: Address) -> str:
+    text = f"\n[Route]\nGateway={address.gateway}\n"
+    if address.on_link:
+        text += "GatewayOnLink=yes\n"
+    if address.metric:
+        text += f"Metric={address.metric}\n"
+    return text

@@ -1,0 +1,47 @@
+"""Which of an image's network systems is to be told
+
+A renderer is a module of this package with
+    `active(root) -> bool`: the image runs this system
+    `present(root) -> bool`: it is installed, and can be switched on
+    `render(state) -> {path: text}`: its files, a pure function
+    `settle(root, log, paths)`: make these files count, after they were written: what contradicts them goes away
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from helper_agent.api import Logger
+from helper_agent.net.state import State
+from helper_agent.root import Root
+
+HEADER = "# Written by ganeti-instance-helper when the instance was created\n"
+
+
+class Renderer(Protocol):
+    """What a renderer's module has"""
+
+    def active(self, root: Root) -> bool:
+        """Whether the image runs this system"""
+
+    def present(self, root: Root) -> bool:
+        """Whether it is installed"""
+
+    def render(self, state: State) -> Mapping[str, str]:
+        """Path -> content"""
+
+    def settle(self, root: Root, log: Logger, paths: Sequence[str]) -> None:
+        """Make `paths` count"""
+
+
+def load(name: str) -> Renderer:
+    """The renderer `name`"""
+    return cast(Renderer, import_module(f"helper_agent.net.{name}"))
+
+
+def choose(root: Root, names: Sequence[str]) -> str | None:
+    """Of the distribution's `names` the first that the image runs, else the first that is installed, else None"""
+    running = next((name for name in names if load(name).active(root)), None)
+    return running or next((name for name in names if load(name).present(root)), None)

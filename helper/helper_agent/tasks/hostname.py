@@ -1,0 +1,41 @@
+"""Set the hostname
+
+The hostname file gets the name's first label and /etc/hosts the whole name beside it, as Debian's installer does it:
+`hostname` then prints `web1` and `hostname --fqdn` prints `web1.example.org`. The image's old name goes away.
+"""
+
+from __future__ import annotations
+
+import re
+
+from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.distros import cloud_init
+from helper_agent.net import hosts
+
+TASK = Task(
+    name="hostname",
+    phase="filesystems",
+    options=(Option("name", "str", "the system's name, whole or first label only; default: the instance's name"),),
+    actions=("create", "rename"),
+)
+
+HOSTS = "/etc/hosts"
+NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
+"""RFC 1123 section 2.1."""
+
+
+def run(context: Context) -> None:
+    """Write the hostname file and the name's lines in hosts"""
+    root, distro = context.root, context.distro
+    name = (context.options.text("name") or context.instance.name).rstrip(".")
+    if not NAME.fullmatch(name):
+        raise TaskError(f"{name!r} is no valid hostname", "use letters, digits, dots and hyphens", code="E-OPTION")
+    old = next((line for line in _lines(root.read_text_or(distro.hostname_file)) if line), "")
+    # hosts first: after a failure between the two, the old name is still known and a second run completes both
+    root.write(HOSTS, hosts.renamed(root.read_text_or(HOSTS, hosts.EMPTY), old, name, distro.own_address))
+    root.write(distro.hostname_file, f"{name if distro.hostname_is_fqdn else name.partition('.')[0]}\n")
+    cloud_init.pin(root, "hostname", "preserve_hostname: true")
+
+
+def _lines(text: str) -> list[str]:
+    return [line.partition("#")[0].strip() for line in text.split("\n")]

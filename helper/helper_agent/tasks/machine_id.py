@@ -1,0 +1,28 @@
+"""Empty the machine ID, so that the system makes its own at first boot
+
+Instances made from one image must not share it: DHCP clients and journals identify machines by it (machine-id(5)).
+Empty rather than absent, because without the file systemd takes the boot for the very first one and applies presets,
+which would disable or enable services against the image's will (ConditionFirstBoot in systemd.unit(5)).
+"""
+
+from __future__ import annotations
+
+from helper_agent.api import Context, Skip, Task
+
+TASK = Task(name="machine-id", phase="filesystems")
+
+SYSTEMD = "/etc/machine-id"
+DBUS = "/var/lib/dbus/machine-id"
+
+
+def run(context: Context) -> None:
+    """Empty systemd's, remove D-Bus' copy"""
+    root = context.root
+    systemd = root.exists(SYSTEMD) or root.is_dir("/etc/systemd")
+    if systemd:
+        # follow=False: as a symlink (to D-Bus' file, as old recipes have it) systemd could not fill it in
+        root.write(SYSTEMD, "", mode=0o444, follow=False)
+    # D-Bus falls back to /etc/machine-id, or makes its own where there is none; a symlink to the first may stay
+    removed = not root.is_symlink(DBUS) and root.remove(DBUS)
+    if not systemd and not removed:
+        raise Skip("the image has no machine ID")

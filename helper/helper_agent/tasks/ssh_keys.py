@@ -1,0 +1,73 @@
+"""Install public keys for logging in with ssh
+
+They go where the image's sshd looks (AuthorizedKeysFile), once each, beside those that are there. Owner and modes are
+what sshd's StrictModes demands.
+"""
+
+from __future__ import annotations
+
+from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.distros import sshd, users
+from helper_agent.root import Root
+
+TASK = Task(
+    name="ssh-keys",
+    phase="filesystems",
+    options=(
+        Option("users", "list", "who can log in with the keys", default=["root"]),
+        Option("keys", "list", "lines of authorized_keys", secret=True),
+    ),
+)
+
+DEFAULT = [".ssh/authorized_keys"]
+"""The first of sshd's own two."""
+
+
+def run(context: Context) -> None:
+    """Add the keys to each user's file"""
+    root = context.root
+    settings = sshd.settings(root, context.distro.sshd_config)
+    pattern = sshd.first(settings, "AuthorizedKeysFile", DEFAULT)[0]
+    if pattern.lower() == "none":
+        raise TaskError(
+            "The image's sshd reads no key files (AuthorizedKeysFile none)", "change that or give no ssh_keys"
+        )
+    for user in users.find(root, context.options.items("users")):
+        _install(root, user, _path(pattern, user), context.options.items("keys"))
+        _warn(context, settings, user)
+    context.log.info(f"Keys installed for {', '.join(context.options.items('users'))}")
+
+
+def _path(pattern: str, user: users.User) -> str:
+    """AuthorizedKeysFile's tokens replaced (sshd_config(5)), relative to the user's home"""
+    tokens = {"h": user.home, "u": user.name, "U": str(user.uid), "%": "%"}
+    head, *parts = pattern.replace("%%", "%\0").split("%")
+    path = head + "".join(tokens.get("%" if part[:1] == "\0" else part[:1], "") + part[1:] for part in parts)
+    return path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
+
+
+def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> None:
+    home = user.home.rstrip("/")
+    at_home = path.startswith(f"{home}/")
+    if at_home and home:
+        root.mkdir(home, 0o700, user.uid, user.gid)
+    folder = path.rpartition("/")[0]
+    if at_home and folder != home and not root.mkdir(folder, 0o700, user.uid, user.gid) and not root.is_symlink(folder):
+        # Not where a symlink leads: that folder may be shared, or one of the system's
+        root.chown(folder, user.uid, user.gid)
+        root.chmod(folder, 0o700)
+    before = root.read_text_or(path)
+    there = {line.strip() for line in before.split("\n")}
+    added = [key for key in dict.fromkeys(key.strip() for key in keys) if key and key not in there]
+    newline = "\n" if added and before and not before.endswith("\n") else ""
+    text = before + newline + "".join(f"{key}\n" for key in added)
+    # Outside of the home sshd reads it as the user, who must not be able to change it
+    root.write(path, text, mode=0o600, uid=user.uid, gid=user.gid) if at_home else root.write(path, text, mode=0o644)
+
+
+def _warn(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:
+    if sshd.first(settings, "PubkeyAuthentication", ["yes"])[0].lower() == "no":
+        context.log.warning("The image's sshd accepts no keys (PubkeyAuthentication no)")
+    permit = sshd.first(settings, "PermitRootLogin", ["prohibit-password"])[0].lower()
+    if user.uid == 0 and permit in ("no", "forced-commands-only"):
+        context.log.warning(f"The image's sshd lets {user.name} not log in with a key (PermitRootLogin {permit})")
