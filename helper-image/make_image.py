@@ -1,0 +1,340 @@
+"""Builds the helper image: kernel, initrd, read-only root and manifest, from Debian's packages
+
+Two steps. `base` unpacks the packages and drops what isn't needed; it takes half a minute and its result is kept.
+`pack` adds the agent and makes the files; it takes a few seconds and is all that a change to the agent costs. Each is
+skipped when the digest of what goes into it is the one of last time.
+
+What goes in is declared in image.toml; this file only does it. Both steps give the same bytes for the same inputs: times
+are SOURCE_DATE_EPOCH (default 0), everything is sorted, and no identifier is random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cpio
+import elf
+from helper_agent.protocol import AGENT_VERSION, PROTOCOL_VERSION
+
+HERE = Path(__file__).resolve().parent
+AGENT = HERE.parent / "helper" / "helper_agent"
+MANIFEST_FORMAT = 1
+EPOCH = os.environ.get("SOURCE_DATE_EPOCH", "0")
+EROFS_UUID = "68656c70-6572-4d69-8d61-676500000001"
+"""Fixed, so that two builds are identical; nothing looks the root up by it."""
+AGENT_PLACE = "usr/lib/helper-agent"
+AGENT_MAIN = "from helper_agent.agent import main\nmain()\n"
+"""Two lines, because Python never caches what it compiles for a `__main__.py`."""
+INITRD_APPLETS = ("insmod", "ls", "mount", "switch_root", "usleep")
+"""What `init` calls; Debian's busybox shell finds its applets by their links only."""
+PROGRAM_PLACES = ("usr/bin", "usr/sbin")
+LIBRARY_PLACE = "usr/lib/x86_64-linux-gnu"
+
+
+class Build(NamedTuple):
+    """One build: what to make and where"""
+
+    suite: str
+    output: Path
+    recipe: dict[str, Any]
+
+    @property
+    def base(self) -> Path:
+        """Folder of the pruned root without the agent, and of what else `pack` needs"""
+        return self.output / "base"
+
+
+def main() -> int:
+    """Entry of `make helper-image`"""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--suite", default="bookworm", help="Debian release of the programs")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the image and what is kept between builds")
+    arguments = parser.parse_args()
+    build = Build(arguments.suite, arguments.output.resolve(), tomllib.loads((HERE / "image.toml").read_text()))
+    if os.geteuid() != 0:
+        print("E: The helper image is built as root: the files in it belong to root", file=sys.stderr)
+        return 1
+    build.output.mkdir(parents=True, exist_ok=True)
+    with (build.output / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        base_key = digest([build.suite, EPOCH, *sources(HERE)])
+        once(build.output / "base.key", base_key, lambda: make_base(build))
+        once(build.output / "pack.key", digest([base_key, *sources(AGENT)]), lambda: pack(build))
+    return 0
+
+
+def once(stamp: Path, key: str, step: Any) -> None:
+    """Runs `step` unless it has already been run for `key`"""
+    if stamp.exists() and stamp.read_text() == key:
+        return
+    stamp.unlink(missing_ok=True)
+    step()
+    stamp.write_text(key)
+
+
+def sources(folder: Path) -> list[str]:
+    """Names and contents of the source files in `folder`"""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return [f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+
+
+def digest(items: Iterable[str]) -> str:
+    """One digest over `items`"""
+    return hashlib.sha256("\0".join(items).encode()).hexdigest()
+
+
+# --- base: packages to a pruned root --------------------------------------------------------------------------------
+
+
+def make_base(build: Build) -> None:
+    """Unpacks the packages, picks kernel and modules, drops the rest"""
+    shutil.rmtree(build.base, ignore_errors=True)
+    root = build.base / "root"
+    build.base.mkdir(parents=True)
+    packages = unpack(build, root)
+    kernel = only(root.glob("usr/lib/modules/*")).name
+    (build.base / "facts.json").write_text(json.dumps({"kernel": kernel, "packages": packages}))
+    shutil.copyfile(root / f"boot/vmlinuz-{kernel}", build.base / "vmlinuz")
+    shutil.copyfile(root / "usr/bin/busybox", build.base / "busybox")
+    pick_modules(build, root / "usr/lib/modules" / kernel)
+    run("chroot", root, "depmod", kernel)
+    prune(root, build.recipe["prune"])
+    keep_programs(root, build.recipe["programs"])
+    drop_libraries(root)
+    settle(root)
+    compile_all(root, "/usr/lib/python3", *(f"/usr/lib/{path.name}" for path in root.glob("usr/lib/python3.*")))
+
+
+def unpack(build: Build, root: Path) -> dict[str, str]:
+    """Unpacks the packages and what they depend on into `root`; the versions by name"""
+    options = build.base / "apt.conf"
+    options.write_text(run("apt-config", "dump", "Acquire"))
+    run(
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=extract",
+        "--architectures=amd64",
+        "--skip=cleanup/apt",  # the packages' files tell their versions
+        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+        f"--aptopt={options}",
+        "--include=" + ",".join(build.recipe["packages"]),
+        build.suite,
+        root,
+        *mirrors(build.suite),
+    )
+    archives = sorted((root / "var/cache/apt/archives").glob("*.deb"))
+    return dict(run("dpkg-deb", "--show", "--showformat=${Package} ${Version}", path).split(" ") for path in archives)
+
+
+def mirrors(suite: str) -> list[str]:
+    """Lines of sources.list for `suite`, from where this machine has Debian's packages"""
+    rows = run("apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI) $(CODENAME)", "Created-By: Packages")
+    lines = []
+    for row in rows.splitlines():
+        origin, uri, codename = row.split(" ")
+        release, dash, pocket = codename.partition("-")
+        if origin == "Debian" and pocket in ("", "updates", "security") and release:
+            lines.append(f"deb {uri} {suite}{dash}{pocket} main")
+    if not lines:
+        raise SystemExit("E: apt knows no Debian mirror; run `apt-get update` first")
+    return sorted(set(lines))
+
+
+def pick_modules(build: Build, folder: Path) -> None:
+    """Puts the initrd's modules into the base folder, in the order to load them, and keeps the root's only"""
+    run("chroot", folder.parents[3], "depmod", folder.name)
+    wanted = build.recipe["modules"]
+    order = load_order(folder / "modules.dep")
+    kept = {path for name in wanted["root"] for path in order(name)}
+    loaded: list[str] = []
+    for group in ("boot", "pci"):
+        place = build.base / "modules" / group
+        place.mkdir(parents=True)
+        fresh = [path for name in wanted[group] for path in order(name)]
+        fresh = [path for path in dict.fromkeys(fresh) if path not in loaded]
+        loaded += fresh
+        for number, path in enumerate(fresh):
+            strip_module(folder / path, place / f"{number:02}-{Path(path).name}")
+    for path in sorted(folder.rglob("*.ko*")):
+        if str(path.relative_to(folder)) in kept:
+            strip_module(path, path)
+        else:
+            path.unlink()
+
+
+def load_order(modules_dep: Path) -> Any:
+    """A function from a module's name to the paths to load, dependencies first"""
+    paths = {}
+    for line in modules_dep.read_text().splitlines():
+        path, _, needs = line.partition(":")
+        paths[Path(path).name.partition(".")[0].replace("-", "_")] = [*reversed(needs.split()), path]
+
+    def order(name: str) -> list[str]:
+        return paths[name.replace("-", "_")]
+
+    return order
+
+
+def strip_module(source: Path, target: Path) -> None:
+    """Copies a module without what isn't needed to load it"""
+    shutil.copyfile(source, target) if source != target else None
+
+
+def prune(root: Path, globs: Sequence[str]) -> None:
+    """Deletes what the globs match"""
+    for glob in globs:
+        for path in list(root.glob(glob)):
+            remove(path)
+
+
+def keep_programs(root: Path, globs: Sequence[str]) -> None:
+    """Deletes every program whose name no glob matches"""
+    for place in PROGRAM_PLACES:
+        for path in (root / place).iterdir():
+            if not any(fnmatch(path.name, glob) for glob in globs):
+                remove(path)
+
+
+def drop_libraries(root: Path) -> None:
+    """Deletes every shared library that neither a program nor a Python extension needs"""
+    place = root / LIBRARY_PLACE
+    users = [path for folder in PROGRAM_PLACES for path in (root / folder).iterdir() if path.is_file()]
+    users += root.glob("usr/lib/python3*/**/*.so")
+    needed: set[str] = set()
+    queue = [name for path in users for name in elf.needed(path.read_bytes())]
+    queue += ["libudev.so.1", "libgcc_s.so.1"]  # loaded by name: pyudev by ctypes, libgcc_s by pthread_cancel
+    while queue:
+        name = queue.pop()
+        if name not in needed and (place / name).exists():
+            needed |= {name, (place / name).resolve().name}
+            queue += elf.needed((place / name).read_bytes())
+    for path in place.iterdir():
+        if path.name not in needed and not path.name.startswith("ld-linux-x86-64.so"):
+            remove(path)
+
+
+def settle(root: Path) -> None:
+    """Makes the few files and mount points a system needs"""
+    for name in ("dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+    (root / "etc/mtab").symlink_to("/proc/self/mounts")
+    (root / "bin/sh").symlink_to("busybox")
+    (root / "sbin/modprobe").is_symlink() or (root / "sbin/modprobe").symlink_to("../bin/kmod")
+    run("ldconfig", "-r", root)
+    remove(root / "var")
+
+
+def compile_all(root: Path, *folders: str) -> None:
+    """Compiles Python's own modules and drops their sources"""
+    run("chroot", root, "/usr/bin/python3", "-I", "-S", "-m", "compileall", "-q", "-b", "--invalidation-mode=unchecked-hash", *folders)
+    for folder in folders:
+        for path in list((root / folder.lstrip("/")).rglob("*.py")):
+            path.unlink()
+
+
+# --- pack: the root and the agent to the image's files --------------------------------------------------------------
+
+
+def pack(build: Build) -> None:
+    """Makes the image's files and the manifest"""
+    facts = json.loads((build.base / "facts.json").read_text())
+    stage = build.output / "stage"
+    shutil.rmtree(stage, ignore_errors=True)
+    run("cp", "-a", "--reflink=auto", build.base / "root", stage)
+    add_agent(stage)
+    fresh = build.output / "fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    run("mkfs.erofs", "--quiet", "-zlz4hc", f"-T{EPOCH}", f"-U{EROFS_UUID}", "-x-1", "--all-root", fresh / "root.erofs", stage)
+    (fresh / "initrd.img").write_bytes(initrd(build.base))
+    shutil.copyfile(build.base / "vmlinuz", fresh / "vmlinuz")
+    manifest = {
+        "format": MANIFEST_FORMAT,
+        "suite": build.suite,
+        "kernel": facts["kernel"],
+        "agent": AGENT_VERSION,
+        "protocol": PROTOCOL_VERSION,
+        "packages": facts["packages"],
+        "files": {path.name: describe(path) for path in sorted(fresh.iterdir())},
+    }
+    (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    for name in ("vmlinuz", "initrd.img", "root.erofs", "manifest.json"):
+        (fresh / name).replace(build.output / name)
+    shutil.rmtree(stage)
+    fresh.rmdir()
+
+
+def add_agent(root: Path) -> None:
+    """Puts the agent into `root`, compiled ahead"""
+    place = root / AGENT_PLACE
+    shutil.copytree(AGENT, place / AGENT.name, ignore=shutil.ignore_patterns("__pycache__", "__main__.py"))
+    (place / "__main__.py").write_text(AGENT_MAIN)
+    run("chroot", root, "/usr/bin/python3", "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"/{AGENT_PLACE}/{AGENT.name}")
+
+
+def initrd(base: Path) -> bytes:
+    """The initrd: busybox, the init, and the modules it loads"""
+    entries = [cpio.folder(name) for name in ("bin", "dev", "modules", "modules/boot", "modules/pci", "proc", "root", "sys")]
+    entries.append(cpio.file("init", (HERE / "init").read_bytes(), 0o755))
+    entries.append(cpio.file("bin/busybox", (base / "busybox").read_bytes(), 0o755))
+    entries += [cpio.symlink(f"bin/{name}", "busybox") for name in INITRD_APPLETS]
+    entries += [
+        cpio.file(str(path.relative_to(base)), path.read_bytes()) for path in sorted((base / "modules").glob("*/*"))
+    ]
+    return cpio.archive(entries)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """A file's row in the manifest"""
+    data = path.read_bytes()
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+
+
+# --- small things ---------------------------------------------------------------------------------------------------
+
+
+def run(*argv: str | Path) -> str:
+    """Runs a command and gives what it printed; ends the build if it fails"""
+    environment = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "SOURCE_DATE_EPOCH": EPOCH,
+        "PYTHONHASHSEED": "0",  # the order of sets in compiled constants
+    }
+    done = subprocess.run([str(word) for word in argv], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"E: {argv[0]} failed with exit code {done.returncode}")
+    return done.stdout
+
+
+def only(paths: Iterable[Path]) -> Path:
+    """The only path of `paths`"""
+    (path,) = paths
+    return path
+
+
+def remove(path: Path) -> None:
+    """Deletes a file, a link or a whole folder"""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
