@@ -150,7 +150,7 @@ def debug_shell(job: protocol.Job, wire: Wire) -> None:
     import subprocess
 
     with open(CONSOLE, "r+b", buffering=0) as console:
-        shell = subprocess.Popen(["/bin/sh", "-i"], stdin=console, stdout=console, stderr=console)
+        shell = subprocess.Popen(["busybox", "sh", "-i"], stdin=console, stdout=console, stderr=console)
         shell.wait()
 
 

@@ -1,0 +1,230 @@
+"""Task files, their order, and options against declarations"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from helper_agent import registry
+from helper_agent.api import KINDS, Option, Task, TaskError
+from helper_agent.protocol import PROTOCOL_VERSION, Job
+from helper_agent.registry import Entry, RegistryError
+from tests.helper.support import INSTANCE
+
+OPTIONS = (
+    Option("name", "str", "the name"),
+    Option("size", "int", "the size"),
+    Option("quick", "bool", "whether"),
+    Option("users", "list", "the users"),
+    Option("hash", "str", "the hash", secret=True),
+    Option("keys", "list", "the keys", secret=True),
+)
+TASK = Task("sample", "filesystems", options=OPTIONS)
+
+
+def entry(name: str, *after: str, phase: str = "filesystems", actions: tuple[str, ...] = ("create",)) -> Entry:
+    return Entry(Task(name, phase, after, actions=actions), lambda context: None, name, f"{name}.py")
+
+
+def job(**changes: Any) -> Job:
+    return Job(PROTOCOL_VERSION, "n", "create", INSTANCE, "", "", (), {}, False, False)._replace(**changes)
+
+
+def names(entries: tuple[Entry, ...]) -> list[str]:
+    return [item.task.name for item in entries]
+
+
+# --- order ---
+
+
+def test_order_is_devices_first_then_after_then_name() -> None:
+    entries = [
+        entry("b"), entry("a", "c"), entry("c"), entry("z", phase="devices"), entry("y", "z", phase="devices"),
+    ]  # fmt: skip
+    for _ in range(20):
+        random.shuffle(entries)
+        assert names(registry.ordered(entries)) == ["z", "y", "b", "c", "a"]
+
+
+def test_order_of_a_filesystems_task_after_a_devices_task() -> None:
+    assert names(registry.ordered([entry("a", "z"), entry("z", phase="devices")])) == ["z", "a"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([entry("a", "nowhere")], ["a.py", "nowhere"]),
+        ([entry("a", "b"), entry("b", "c"), entry("c", "a"), entry("d")], ["a.py", "b.py", "c.py", "circle"]),
+        ([entry("a", "a")], ["a.py", "circle"]),
+        ([entry("a"), entry("a")._replace(source="other.py")], ["a.py", "other.py"]),
+        ([entry("a", "b", phase="devices"), entry("b")], ["a.py", "later phase"]),
+    ],
+)
+def test_order_that_can_not_be(entries: list[Entry], words: list[str]) -> None:
+    with pytest.raises(RegistryError) as caught:
+        registry.ordered(entries)
+    for word in words:
+        assert word in str(caught.value)
+
+
+# --- files ---
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "sample_tasks"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("sample_tasks")]:
+        del sys.modules[name]
+
+
+GOOD = '''"""Do something
+
+At length.
+"""
+from helper_agent.api import *
+TASK = Task({}, "filesystems")
+def run(context): ...
+'''
+
+
+def test_load_takes_every_file_of_the_package(package: Path) -> None:
+    (package / "set_it.py").write_text(GOOD.format('"set-it"'))
+    (package / "a_first.py").write_text(GOOD.format('"a-first"'))
+    (package / "notes.txt").write_text("no task")
+    found = registry.load("sample_tasks")
+    assert names(found) == ["a-first", "set-it"]
+    assert found[1].heading == "Do something"
+    assert found[1].source == str(package / "set_it.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("raise ValueError('broken')", "broken"),
+        ("syntax error", "SyntaxError"),
+        ('"""Heading"""\n', "no TASK"),
+        (GOOD.format('"bad"').replace("def run", "def walk"), "no TASK declaration or no function run"),
+        (GOOD.format('"bad"').partition('"""\n')[2], "no docstring"),
+        (GOOD.format('"other"'), "should be named other.py"),
+        (GOOD.format('"bad"').replace('"filesystems"', '"later"'), "phase 'later'"),
+        (GOOD.format('"bad"').replace('"filesystems"', '"devices", actions=("destroy",)'), "destroy"),
+        (GOOD.format('"bad"').replace('"filesystems"', '"devices", options=(Option("a", "float", ""),)'), "'float'"),
+        (GOOD.format('"bad"').replace('"filesystems"', '"devices", options=(Option("a", "int", "", "1"),)'), "default"),
+        (GOOD.format('"bad"').replace('"filesystems"', '"devices", options=(Option("a", "int", ""),) * 2'), "twice"),
+    ],
+)
+def test_a_file_that_is_no_task_is_named(package: Path, text: str, words: str) -> None:
+    (package / "bad.py").write_text(text)
+    with pytest.raises(RegistryError, match="bad") as caught:
+        registry.load("sample_tasks")
+    assert words in str(caught.value)
+
+
+def test_names_of_the_agents_own_steps_are_taken(package: Path) -> None:
+    (package / "mount.py").write_text(GOOD.format('"mount"'))
+    with pytest.raises(RegistryError, match="own"):
+        registry.load("sample_tasks")
+
+
+def test_built_in_tasks_load() -> None:
+    for item in registry.load():
+        assert item.heading
+        assert not item.heading.endswith("."), f"{item.source}: a heading has no full stop"
+        for option in item.task.options:
+            assert option.help, f"{item.source}: {option.name} has no help"
+
+
+# --- options ---
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"name": "x", "size": 1, "quick": True, "users": ["a", "b"], "hash": "h", "keys": []},
+        {"users": ("a",)},
+    ],
+)
+def test_options_that_fit(values: dict[str, Any]) -> None:
+    registry.check_options(TASK, values)
+
+
+BAD: dict[str, list[Any]] = {
+    "str": [1, None, ["x"], True],
+    "int": ["1", True, 1.0, None],
+    "bool": [1, "yes"],
+    "list": ["a", [1], {}, None],
+}
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind in KINDS for value in BAD[kind]])
+def test_options_of_the_wrong_kind(kind: str, value: Any) -> None:
+    option = next(option for option in OPTIONS if option.kind == kind)
+    with pytest.raises(TaskError, match=f"option {option.name} of the task sample") as caught:
+        registry.check_options(TASK, {option.name: value})
+    assert caught.value.code == "E-OPTION"
+    assert repr(value) in caught.value.cause
+
+
+def test_an_unknown_option_is_refused_with_those_there_are() -> None:
+    with pytest.raises(TaskError, match="no option 'nmae'") as caught:
+        registry.check_options(TASK, {"nmae": "x"})
+    assert caught.value.code == "E-OPTION"
+    assert "name, size" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("name", "value"), [("hash", ["S3cret!canary"]), ("keys", ["ok", "S3cret!canary", 3])])
+def test_a_secret_value_is_never_quoted(name: str, value: Any) -> None:
+    with pytest.raises(TaskError) as caught:
+        registry.check_options(TASK, {name: value})
+    assert "S3cret" not in f"{caught.value.cause} {caught.value.remedy} {caught.value.output}"
+
+
+# --- choice ---
+
+KNOWN = (entry("a"), entry("b", actions=("create", "rename")), entry("c"))
+
+
+def test_chosen_are_those_of_the_action_and_not_skipped() -> None:
+    assert names(registry.chosen(KNOWN, job())) == ["a", "b", "c"]
+    assert names(registry.chosen(KNOWN, job(action="rename"))) == ["b"]
+    assert names(registry.chosen(KNOWN, job(skip_tasks=("a", "c")))) == ["b"]
+
+
+@pytest.mark.parametrize("changes", [{"skip_tasks": ("d",)}, {"options": {"d": {}}}, {"options": {"a": {"x": 1}}}])
+def test_what_is_unknown_in_a_job_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(TaskError) as caught:
+        registry.chosen(KNOWN, job(**changes))
+    assert caught.value.code == "E-OPTION"
+
+
+def test_options_of_a_skipped_task_are_checked_too() -> None:
+    with pytest.raises(TaskError):
+        registry.chosen(KNOWN, job(skip_tasks=("a",), options={"a": {"x": 1}}))
+
+
+@pytest.mark.parametrize(
+    ("families", "distros", "fits"),
+    [
+        (("linux",), (), True),
+        ((), (), True),
+        (("windows",), (), False),
+        (("linux",), ("debian",), True),
+        (("linux",), ("ubuntu",), True),
+        (("linux",), ("rhel", "fedora"), False),
+    ],
+)
+def test_tasks_are_for_families_and_distros(families: tuple[str, ...], distros: tuple[str, ...], fits: bool) -> None:
+    system = cast(Any, SimpleNamespace(family="linux", os_release={"ID": "ubuntu", "ID_LIKE": "debian"}))
+    reason = registry.misfit(Task("x", "filesystems", families=families, distros=distros), system)
+    assert (reason == "") is fits
