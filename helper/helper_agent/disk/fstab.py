@@ -1,0 +1,81 @@
+"""/etc/fstab of the image: read with suspicion, and only what concerns the instance's own disks
+
+The file is the image's word about itself. It says which filesystem belongs where; how it is mounted is our business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from helper_agent.disk.signatures import Signature
+
+LINES_MAX = 1000
+"""Most lines looked at."""
+LINE_MAX = 4096
+"""Most characters of a line."""
+
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+_BY = {"uuid": "uuid", "label": "label", "partuuid": "partuuid", "partlabel": "partlabel"}
+_DEVICE = re.compile(r"/dev/(?:(?:sd|vd|xvd|hd)([a-z])(\d*)|nvme(\d+)n1(?:p(\d+))?|mmcblk(\d+)(?:p(\d+))?)")
+
+
+class Entry(NamedTuple):
+    """One line: device, where, type and options, as the image wrote them (escapes decoded)"""
+
+    device: str
+    path: str
+    type: str
+    options: tuple[str, ...]
+
+    def option(self, name: str) -> str:
+        """Value of the option `name=value`, "" without it"""
+        return next((one[len(name) + 1 :] for one in self.options if one.startswith(f"{name}=")), "")
+
+
+def parse(text: str) -> tuple[Entry, ...]:
+    """The entries of an fstab(5); lines that make no sense are left out"""
+    found = []
+    for line in text.split("\n", LINES_MAX)[:LINES_MAX]:
+        fields = [_decode(field) for field in line[:LINE_MAX].split()]
+        if len(fields) >= 3 and not fields[0].startswith("#"):
+            options = fields[3] if len(fields) > 3 else "defaults"
+            found.append(Entry(fields[0], fields[1], fields[2], tuple(options.split(","))))
+    return tuple(found)
+
+
+def _decode(field: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8) & 0xFF), field)
+
+
+def resolve(entry: Entry, signatures: Iterable[Signature], disks: Mapping[int, str]) -> Signature | None:
+    """The filesystem on the instance's disks that `entry` means, None for anything else
+
+    Device names are those the instance sees (sda, vdb1, xvda2, nvme0n1p1): the letter or number is the disk's index.
+    """
+    key, _, value = entry.device.partition("=")
+    if entry.device.startswith("/dev/disk/by-"):
+        key, _, value = entry.device[len("/dev/disk/by-") :].partition("/")
+        value = re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), value)
+    field = _BY.get(key.lower())
+    if field:
+        value = value.strip("\"'")
+        fold = field in ("uuid", "partuuid")
+        for one in signatures:
+            has: str = getattr(one, field)
+            if has and (has.lower() == value.lower() if fold else has == value):
+                return one
+        return None
+    match = _DEVICE.fullmatch(entry.device)
+    if not match:
+        return None
+    letter, number, *others = match.groups()
+    index = ord(letter) - ord("a") if letter else int(next(one for one in (others[0], others[2]) if one is not None))
+    part = int(number or 0) if letter else int(others[1] or others[3] or 0)
+    disk = disks.get(index)
+    return next((one for one in signatures if disk and one.number == part and _on(one.device, disk)), None)
+
+
+def _on(device: str, disk: str) -> bool:
+    return device == disk or (device.startswith(disk) and device[len(disk) :].lstrip("p").isdigit())

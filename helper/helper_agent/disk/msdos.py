@@ -1,0 +1,249 @@
+"""msdos partition tables: four primary entries, and the chain of extended boot records with the logical ones
+
+The layout is the PC's (in no standard; see the kernel's block/partitions/msdos.c). Offsets in an extended boot record
+(EBR): entry 1 is relative to the EBR, entry 2, the next EBR, to the start of the extended partition.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from helper_agent.disk.medium import Medium
+from helper_agent.disk.table import Partition, Table, broken, misfit, no_overlaps
+
+SWAP_TYPE = "82"
+EXTENDED = (0x05, 0x0F, 0x85)
+ENTRIES = 446
+MAGIC = b"\x55\xaa"
+LOGICAL_MAX = 60
+"""Most logical partitions, sfdisk's limit as well."""
+SECTOR_MAX = 2**32 - 1
+"""Starts and sizes are 32 bit."""
+
+
+class Entry(NamedTuple):
+    """One of the four entries of 16 bytes, as it is on the disk"""
+
+    status: int
+    kind: int
+    start: int
+    size: int
+
+    @property
+    def used(self) -> bool:
+        """The kernel ignores entries without a size; sfdisk those without a type"""
+        return self.kind != 0 and self.size != 0
+
+
+class Msdos(Table):
+    """An msdos partition table; see `Table`"""
+
+    kind = "msdos"
+
+    def __init__(self, medium: Medium, sector: bytes) -> None:
+        super().__init__(medium, ())
+        self._mbr = bytearray(sector[:512])
+        self._ebrs: list[int] = []
+        """Sectors of the extended boot records, in the chain's order."""
+        self._homes: dict[int, int] = {}
+        """Number of a logical partition -> sector of its EBR."""
+        self._identity = struct.unpack_from("<I", sector, 440)[0]
+        primary = [self._primary(number, entry) for number, entry in enumerate(entries(sector), 1) if entry.used]
+        for one in primary:
+            if one.start < 1 or one.end > medium.sectors:
+                raise broken(f"partition {one.number} ends behind the disk's end" if one.start else
+                             f"partition {one.number} covers the table itself")  # fmt: skip
+        no_overlaps(primary)
+        extended = [one for one in primary if one.role == "extended"]
+        if len(extended) > 1:
+            raise broken(f"partitions {extended[0].number} and {extended[1].number} are both extended")
+        logical = self._logical(medium, extended[0]) if extended else []
+        self.partitions = (*primary, *logical)
+
+    def _primary(self, number: int, entry: Entry) -> Partition:
+        role = "extended" if entry.kind in EXTENDED else "primary"
+        return Partition(number, entry.start, entry.size, f"{entry.kind:02x}", self._uuid(number), "", role)
+
+    def _uuid(self, number: int) -> str:
+        return f"{self._identity:08x}-{number:02x}"
+
+    def _logical(self, medium: Medium, extended: Partition) -> list[Partition]:
+        found: list[Partition] = []
+        at = extended.start
+        while True:
+            if at in self._ebrs:
+                raise broken(f"the chain of logical partitions loops at sector {at}")
+            if len(self._ebrs) >= LOGICAL_MAX:
+                raise broken(f"more than {LOGICAL_MAX} logical partitions")
+            self._ebrs.append(at)
+            sector = medium.read(at)
+            if sector[510:512] != MAGIC:
+                if at == extended.start and not any(sector[ENTRIES:512]):
+                    self._ebrs.clear()
+                    self.remarks.append("the extended partition is empty")
+                    break
+                raise broken(f"the chain of logical partitions ends in sector {at} without a boot record")
+            data, link, *rest = entries(sector)
+            if any(entry.used for entry in rest) or (data.used and data.kind in EXTENDED):
+                raise broken(f"the extended boot record in sector {at} has entries no tool makes")
+            if data.used:
+                number = 5 + len(found)
+                kind = f"{data.kind:02x}"
+                one = Partition(number, at + data.start, data.size, kind, self._uuid(number), "", "logical")
+                if data.start < 1 or one.end > extended.end:
+                    raise broken(f"logical partition {number} lies outside of the extended partition")
+                found.append(one)
+                self._homes[number] = at
+            if not link.used:
+                break
+            if link.kind not in EXTENDED:
+                raise broken(f"the extended boot record in sector {at} links to something else than another one")
+            at = extended.start + link.start
+            if not extended.start < at < extended.end:
+                raise broken(f"the chain of logical partitions leads out of the extended partition to sector {at}")
+        no_overlaps(found)
+        for one in found:
+            if hit := [at for at in self._ebrs if one.start <= at < one.end]:
+                raise broken(f"logical partition {one.number} covers the boot record in sector {hit[0]}")
+        return found
+
+    @property
+    def _extended(self) -> Partition | None:
+        return next((partition for partition in self.partitions if partition.role == "extended"), None)
+
+    @property
+    def _disk_end(self) -> int:
+        return self._down(min(self.sectors, SECTOR_MAX))
+
+    def _primary_end(self, partition: Partition) -> int:
+        behind = [other.start for other in self.partitions if other.role != "logical" and other.start >= partition.end]
+        return max(self._down(min([*behind, self._disk_end])), partition.end)
+
+    def room_end(self, number: int) -> int:
+        """See `Table.room_end`"""
+        partition = self._known(number)
+        if partition.role != "logical":
+            return self._primary_end(partition)
+        extended = self._extended
+        assert extended is not None
+        behind = [at for at in self._ebrs if at >= partition.end]
+        behind += [other.start for other in self.partitions if other.role == "logical" and other.start >= partition.end]
+        end = self._down(min(behind)) if behind else self._primary_end(extended)
+        return max(end, partition.end)
+
+    def grow(self, number: int) -> int:
+        """The extended partition grows with its last logical one; see `Table.grow`"""
+        partition = self._known(number)
+        more = self.room_end(number) - partition.end
+        if more:
+            self._replace(partition._replace(size=partition.size + more))
+            self._contain(partition.end + more)
+        return more
+
+    def _contain(self, end: int) -> None:
+        """The extended partition reaches at least to `end` if `end` is a logical partition's"""
+        extended = self._extended
+        if extended and any(one.role == "logical" and one.end == end for one in self.partitions) and end > extended.end:
+            self._replace(extended._replace(size=end - extended.start))
+
+    def free_tail(self) -> tuple[int, int]:
+        """See `Table.free_tail`"""
+        last = max(self.partitions, key=lambda partition: (partition.end, partition.role != "extended"), default=None)
+        used = last.end if last else 1
+        if last and last.role == "extended" and self._can_be_logical:
+            # An extended partition's own tail is free for another logical one
+            used = max((one.end for one in self.partitions if one.role == "logical"), default=last.start + 1)
+        start = self._up(used)
+        return min(start, self._disk_end), self._disk_end
+
+    @property
+    def _slots(self) -> list[int]:
+        return [number for number in range(1, 5) if self.partition(number) is None]
+
+    @property
+    def _can_be_logical(self) -> bool:
+        extended = self._extended
+        return extended is not None and all(one.start < extended.end for one in self.partitions) and bool(self._ebrs)
+
+    def add_swap(self, sectors: int) -> Partition:
+        """A primary one where an entry is free and the room isn't the extended partition's; see `Table.add_swap`"""
+        start, end = self._swap_range(sectors)
+        extended = self._extended
+        if extended and (not self._slots or start < extended.end):
+            return self._add_logical(start, end)
+        if not self._slots:
+            raise misfit("All four primary entries of the partition table are used")
+        swap = Partition(self._slots[0], start, end - start, SWAP_TYPE, self._uuid(self._slots[0]))
+        self.partitions = tuple(sorted((*self.partitions, swap)))
+        return swap
+
+    def _add_logical(self, start: int, end: int) -> Partition:
+        logical = [one for one in self.partitions if one.role == "logical"]
+        if not self._can_be_logical or len(self._ebrs) >= LOGICAL_MAX:
+            raise misfit("No entry of the partition table is free for a swap partition")
+        number = 5 + len(logical)
+        # Its boot record goes to the first sector of its range, the partition an alignment behind it: fdisk's habit
+        swap = Partition(number, start + self.alignment, end - start - self.alignment, SWAP_TYPE, self._uuid(number),
+                         "", "logical")  # fmt: skip
+        if swap.size < 1:
+            raise misfit("The swap is too small for a logical partition", "ask for more swap")
+        self._ebrs.append(start)
+        self._homes[number] = start
+        self.partitions = (*self.partitions, swap)
+        self._contain(end)
+        return swap
+
+    def _known(self, number: int) -> Partition:
+        partition = self.partition(number)
+        if partition is None:
+            raise KeyError(number)
+        return partition
+
+    def write(self, medium: Medium) -> None:
+        """The chain from its end to its start, then the MBR, so that what is linked exists; see `Table.write`"""
+        extended = self._extended
+        homes = {at: number for number, at in self._homes.items()}
+        for index in reversed(range(len(self._ebrs))):
+            assert extended is not None
+            at = self._ebrs[index]
+            following = self._ebrs[index + 1] if index + 1 < len(self._ebrs) else 0
+            sector = bytearray(medium.read(at)) if index < len(self._ebrs) else bytearray(self.sector_size)
+            medium.write(at, self._ebr(sector, at, homes.get(at, 0), following, extended))
+        for one in self.partitions:
+            if one.role != "logical":
+                _put(self._mbr, one.number - 1, int(one.kind, 16), one.start, one.size)
+        medium.write(0, bytes(self._mbr) + medium.read(0)[512:])
+        medium.sync()
+
+    def _ebr(self, sector: bytearray, at: int, number: int, following: int, extended: Partition) -> bytes:
+        data = self.partition(number) if number else None
+        if sector[510:512] != MAGIC:
+            sector = bytearray(self.sector_size)
+            sector[510:512] = MAGIC
+        if data:
+            _put(sector, 0, int(data.kind, 16), data.start - at, data.size)
+        if following:
+            inner = next((self._known(n) for n, home in self._homes.items() if home == following), None)
+            size = inner.end - following if inner else 1
+            _put(sector, 1, 0x05, following - extended.start, size)
+        return bytes(sector)
+
+
+def entries(sector: bytes) -> list[Entry]:
+    """The four entries of an MBR or EBR"""
+    found = []
+    for at in range(ENTRIES, 510, 16):
+        start, size = struct.unpack_from("<II", sector, at + 8)
+        found.append(Entry(sector[at], sector[at + 4], start, size))
+    return found
+
+
+def _put(sector: bytearray, index: int, kind: int, start: int, size: int) -> None:
+    """Entry `index`; its status stays, and the CHS fields say "use LBA" where the size changed"""
+    at = ENTRIES + 16 * index
+    if (sector[at + 4], *struct.unpack_from("<II", sector, at + 8)) == (kind, start, size):
+        return
+    sector[at + 1 : at + 4] = sector[at + 5 : at + 8] = b"\xfe\xff\xff"
+    sector[at + 4] = kind
+    struct.pack_into("<II", sector, at + 8, start, size)

@@ -1,0 +1,53 @@
+"""btrfs: grown mounted; subvolumes that may hold a system
+
+It mends what it can while mounted, and `btrfs check --repair` is no remedy, so there is no repair.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+
+from helper_agent.filesystems.base import Filesystem
+
+BTRFS_IOC_RESIZE = 0x50009403
+"""_IOW(0x94, 3, struct btrfs_ioctl_vol_args {s64 fd; char name[4088]}) (include/uapi/linux/btrfs.h)."""
+SUBVOLUME_INODE = 256
+"""The inode number every subvolume's top folder has."""
+SUBVOLUMES_MAX = 256
+
+
+def grow(_device: str, path: str) -> None:
+    """See `Filesystem.grow`; the filesystem has one device (id 1), which "max" without an id means"""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(fd, BTRFS_IOC_RESIZE, struct.pack("=q4088s", 0, b"max"))
+    finally:
+        os.close(fd)
+
+
+def subvolumes(path: str) -> list[str]:
+    """Names of the subvolumes in the top folder of the filesystem mounted at `path` with subvolid=5, likely ones first
+
+    Raises:
+        OSError
+    """
+    found = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_ino == SUBVOLUME_INODE:
+                found.append(entry.name)
+            if len(found) >= SUBVOLUMES_MAX:
+                break
+    likely = ("@", "@rootfs", "root", "@root", "rootfs")
+    return sorted(found, key=lambda name: (likely.index(name) if name in likely else len(likely), name))
+
+
+BTRFS = Filesystem(
+    name="btrfs",
+    modules=("libcrc32c", "btrfs"),
+    look="rescue=nologreplay",
+    use="",
+    grow=grow,
+)

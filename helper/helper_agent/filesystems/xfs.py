@@ -1,0 +1,56 @@
+"""XFS: grown mounted; its log is replayed by the mount"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+
+from helper_agent.api import Logger
+from helper_agent.disk.medium import Medium
+from helper_agent.filesystems.base import Filesystem, Run, failed
+from helper_agent.run import CommandFailed
+
+XFS_IOC_FSGROWFSDATA = 0x4010586E
+"""_IOW('X', 110, struct xfs_growfs_data {u64 newblocks; u32 imaxpct}) (fs/xfs/libxfs/xfs_fs.h)."""
+XFS_IOC_FSGEOMETRY_V1 = 0x80705864
+"""_IOR('X', 100, struct xfs_fsop_geom_v1), 112 bytes."""
+REMEDY = "repair it with xfs_repair on a copy of the image, or use another image"
+
+
+def repair(device: str, run: Run, log: Logger) -> None:
+    """`xfs_repair`; a log that can't be replayed is thrown away, the only way left after a mount has failed
+
+    Raises:
+        TaskError: E-FILESYSTEM
+    """
+    try:
+        # -P: no prefetching, which costs memory for speed that a virtual disk doesn't give
+        run(["xfs_repair", "-P", "-L", device], timeout=3600)
+    except CommandFailed as error:
+        raise failed(device, error, REMEDY) from None
+    log.warning(f"The filesystem on {device} had errors, xfs_repair repaired them")
+
+
+def grow(device: str, path: str) -> None:
+    """See `Filesystem.grow`"""
+    with Medium(device) as medium:
+        size = medium.size
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        geometry = fcntl.ioctl(fd, XFS_IOC_FSGEOMETRY_V1, bytes(112))
+        block, percent, blocks = struct.unpack_from("=I24xIQ", geometry)
+        if size // block > blocks:
+            fcntl.ioctl(fd, XFS_IOC_FSGROWFSDATA, struct.pack("=QI4x", size // block, percent))
+    finally:
+        os.close(fd)
+
+
+XFS = Filesystem(
+    name="xfs",
+    modules=("libcrc32c", "xfs"),
+    look="norecovery,nouuid",
+    use="nouuid",
+    repair=repair,
+    grow=grow,
+)
