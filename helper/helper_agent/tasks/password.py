@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.api import Context, Option, Skip, Task, TaskError
 from helper_agent.distros import shadow, users
 
 TASK = Task(
@@ -27,6 +27,8 @@ PLAUSIBLE_SINCE = 18262
 def run(context: Context) -> None:
     """Put the hash into shadow, or into passwd where the image has no shadow"""
     root = context.root
+    if not context.options.items("hashes"):
+        raise Skip("no password given")
     wanted = users.find(root, context.options.items("users"))
     hashed = next((each for each in context.options.items("hashes") if context.distro.verifies(root, each)), None)
     if hashed is None:

@@ -6,7 +6,7 @@ what sshd's StrictModes demands.
 
 from __future__ import annotations
 
-from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.api import Context, Option, Skip, Task, TaskError
 from helper_agent.distros import sshd, users
 from helper_agent.root import Root
 
@@ -26,6 +26,8 @@ DEFAULT = [".ssh/authorized_keys"]
 def run(context: Context) -> None:
     """Add the keys to each user's file"""
     root = context.root
+    if not context.options.items("keys"):
+        raise Skip("no keys given")
     settings = sshd.settings(root, context.distro.sshd_config)
     pattern = sshd.first(settings, "AuthorizedKeysFile", DEFAULT)[0]
     if pattern.lower() == "none":
