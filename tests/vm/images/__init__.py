@@ -1,0 +1,1 @@
+"""Disk images that the tests deploy: a small real Debian, built from its packages"""
