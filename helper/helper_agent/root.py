@@ -443,6 +443,8 @@ class Root:
             mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         except FileNotFoundError:
             return -1
+        except OSError as error:
+            _explain(error, path)
         if replace_link and stat.S_ISLNK(mode):
             return -1
         if not stat.S_ISREG(mode):
