@@ -29,7 +29,7 @@ def set_password(root: Root, name: str, hashed: str, today: int | None) -> int |
     if not root.is_file(SHADOW) and not root.is_symlink(SHADOW):
         _write(root, users.FILE, passwd, _edited(passwd, name, {_HASH: hashed}))
         return None
-    shadow = root.read_text(SHADOW)
+    shadow = root.read_text_or(SHADOW)  # absent behind a symlink: made there
     expires = _field(shadow, name, _EXPIRES)
     changed = "" if today is None else str(today)
     edited = _edited(shadow, name, {_HASH: hashed, _CHANGED: changed})
@@ -66,4 +66,4 @@ def _field(text: str, name: str, index: int) -> str:
 
 def _write(root: Root, path: str, before: str, after: str | None) -> None:
     if after is not None and after != before:
-        root.write(path, after)
+        root.write(path, after, mode=None if before else 0o600)

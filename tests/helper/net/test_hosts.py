@@ -23,7 +23,10 @@ def change(text: str, old: str = "old", new: str = NEW) -> str:
         ("127.0.0.1 localhost old\n127.0.1.1 old\n", "127.0.0.1\tlocalhost\n127.0.1.1\tweb1.example.org web1\n"),
         ("::1 old\n127.0.1.1 old\n", "127.0.1.1\tweb1.example.org web1\n"),
         ("10.0.0.1 old\n127.0.1.1 old\n", "10.0.0.1\tweb1.example.org\n127.0.1.1\tweb1.example.org web1\n"),
-        ("10.0.0.1 older.example.com\n127.0.1.1 old\n", "10.0.0.1 older.example.com\n127.0.1.1\tweb1.example.org web1\n"),
+        (
+            "10.0.0.1 older.example.com\n127.0.1.1 old\n",
+            "10.0.0.1 older.example.com\n127.0.1.1\tweb1.example.org web1\n",
+        ),
         ("# old\n#127.0.1.1 old\n127.0.1.1 old\n", "# old\n#127.0.1.1 old\n127.0.1.1\tweb1.example.org web1\n"),
         ("127.0.1.1 web1.example.org web1\n", "127.0.1.1 web1.example.org web1\n"),
         ("127.0.1.1 old\r\n10.0.0.9 x\r\n", "127.0.1.1\tweb1.example.org web1\r\n10.0.0.9 x\r\n"),
