@@ -70,5 +70,5 @@ def signatures(disk: str, table: Table | None) -> list[Signature]:
             size = part.size * medium.sector_size if part.number else medium.size
             what = probe(medium, part.start * medium.sector_size, size)
             if what:
-                found.append(Signature(partition(disk, part.number), *what, part.uuid, part.label, part.number))
+                found.append(Signature(partition(disk, part.number), *what, part.uuid, part.label, disk, part.number))
     return found

@@ -18,7 +18,10 @@ LINE_MAX = 4096
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _BY = {"uuid": "uuid", "label": "label", "partuuid": "partuuid", "partlabel": "partlabel"}
-_DEVICE = re.compile(r"/dev/(?:(?:sd|vd|xvd|hd)([a-z])(\d*)|nvme(\d+)n1(?:p(\d+))?|mmcblk(\d+)(?:p(\d+))?)")
+_DEVICE = re.compile(
+    r"/dev/(?:(?:sd|vd|xvd|hd)(?P<letter>[a-z])(?P<number>\d{0,3})"
+    r"|(?:nvme(?=\d+n)|mmcblk)(?P<index>\d{1,3})(?:n1)?(?:p(?P<part>\d{1,3}))?)"
+)
 
 
 class Entry(NamedTuple):
@@ -70,12 +73,7 @@ def resolve(entry: Entry, signatures: Iterable[Signature], disks: Mapping[int, s
     match = _DEVICE.fullmatch(entry.device)
     if not match:
         return None
-    letter, number, *others = match.groups()
-    index = ord(letter) - ord("a") if letter else int(next(one for one in (others[0], others[2]) if one is not None))
-    part = int(number or 0) if letter else int(others[1] or others[3] or 0)
+    index = ord(match["letter"]) - ord("a") if match["letter"] else int(match["index"])
+    number = int(match["number"] or match["part"] or 0)
     disk = disks.get(index)
-    return next((one for one in signatures if disk and one.number == part and _on(one.device, disk)), None)
-
-
-def _on(device: str, disk: str) -> bool:
-    return device == disk or (device.startswith(disk) and device[len(disk) :].lstrip("p").isdigit())
+    return next((one for one in signatures if disk and (one.disk, one.number) == (disk, number)), None)

@@ -25,8 +25,10 @@ class Signature(NamedTuple):
     label: str
     partuuid: str = ""
     partlabel: str = ""
+    disk: str = ""
+    """Device path of the disk it is on."""
     number: int = 0
-    """The partition's number, 0 for a whole disk."""
+    """The partition's number on that disk, 0 for the whole disk."""
 
 
 def probe(medium: Medium, offset: int, size: int) -> tuple[str, str, str] | None:
