@@ -1,11 +1,9 @@
-"""An image onto a disk: only what is not zero, the head last
+"""An image onto a disk
 
-The disk is filled in pieces by a few threads: each takes the next piece, reads or unpacks it, finds the zeros in it and
-writes the rest. Reading, unpacking and writing all happen outside of Python's lock, so the threads run side by side,
-and memory is bounded by a buffer each.
-
-The disk's first MiB and its last sectors (where GPT keeps its second table) are kept back until everything else is on
-stable storage: a disk that was written by half never boots.
+The disk is filled in pieces by a few threads: each takes the next piece, reads or unpacks it, and puts it onto the
+target, which finds the zeros in it. Reading, unpacking and writing all happen outside of Python's lock, so the threads
+run side by side, and memory is bounded by a buffer each. Where image and disk lie on one filesystem that can share
+blocks (xfs, btrfs), a raw image is shared instead of copied.
 """
 
 from __future__ import annotations
@@ -16,21 +14,19 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from helper_host.errors import ProviderError
+from helper_host.image import kernel
 from helper_host.image.checksum import interrupted
-from helper_host.image.disk import HEAD, STEP, TAIL, Disk, wipe_head, write_failed
-from helper_host.image.formats import Extent
+from helper_host.image.disk import HEAD, STEP, TAIL, Disk, write_failed
+from helper_host.image.formats import Extent, Packed
 from helper_host.image.image import Image
+from helper_host.image.target import COARSE, Target
 
 MIB = 1 << 20
 PIECE = 2 * MIB
 """Bytes a thread handles at once; at least the largest qcow2 cluster."""
 THREADS = 2
-BLOCK = 4096
-"""Zeros are found in steps of this many bytes, on a disk that needn't be told about them."""
-COARSE = 256 * 1024
-"""The same where each run of zeros costs a system call that reaches the device."""
-WRITEBACK = 32 * MIB
-"""Writeback is started each time so many bytes were written."""
+SHARE_ALIGNMENT = 64 * 1024
+"""Blocks are shared in multiples of this, the largest block size of a filesystem."""
 
 Progress = Callable[[int, int], None]
 
@@ -43,6 +39,8 @@ class WriteResult(NamedTuple):
     written: int
     """Bytes that were not zero and got written."""
     seconds: float
+    shared: int = 0
+    """Bytes that the disk's file now shares with the image's (reflink)."""
 
 
 class Writer:
@@ -54,7 +52,7 @@ class Writer:
         self._disk = disk
         self._clear_rest = clear_rest
         self._checked = False
-        self._kept: list[tuple[int, bytes]] = []
+        self._target: Target | None = None
 
     def check(self, cancel: threading.Event | None = None) -> None:
         """Everything that can be known before the first byte is written; the disk isn't touched
@@ -64,9 +62,10 @@ class Writer:
         """
         image, disk = self._image, self._disk
         if image.virtual_size > disk.size:
+            needed = -(-image.virtual_size // MIB)
             raise ProviderError(
                 "E-DISK-SMALL",
-                f"The image needs a disk of {-(-image.virtual_size // MIB)} MiB, this one has {disk.size // MIB} MiB",
+                f"The image needs a disk of {needed} MiB, this one has {disk.size // MIB} MiB",
                 "give the instance a larger disk",
             )
         image.check_map(cancel or threading.Event())
@@ -78,20 +77,20 @@ class Writer:
         `progress` gets bytes done and in all, from several threads but one at a time.
 
         Raises:
-            ProviderError: those of `check()`, E-DISK-IO; the disk's head is wiped then unless nothing was written
+            ProviderError: those of `check()`, E-DISK-IO; the disk then has neither its old head nor the image's
         """
         if not self._checked:
             self.check(cancel)
         started = time.monotonic()
         copy = _Copy(self._image, self._disk, progress, cancel, self._clear_rest)
         try:
-            written = copy.run()
+            copy.run()
             self._disk.sync()
         except OSError as error:
             raise write_failed(self._disk, error) from None
         self._image.check_unchanged()
-        self._kept = copy.kept
-        return WriteResult(self._image.virtual_size, written, time.monotonic() - started)
+        self._target = copy.target
+        return WriteResult(self._image.virtual_size, copy.target.written, time.monotonic() - started, copy.shared)
 
     def write_head(self) -> None:
         """What was kept back, durably: from now on the disk is the image
@@ -99,38 +98,35 @@ class Writer:
         Raises:
             ProviderError: E-DISK-IO
         """
+        assert self._target is not None, "write() comes first"
         try:
-            for offset, data in reversed(self._kept):
-                self._disk.write(data, offset)
+            self._target.write_kept()
             self._disk.sync()
         except OSError as error:
             raise write_failed(self._disk, error) from None
-        self._kept = []
 
 
 class _Copy:
     """One run of a writer"""
 
     def __init__(self, image: Image, disk: Disk, progress: Progress, cancel: threading.Event, clear_rest: bool) -> None:
-        self.kept: list[tuple[int, bytes]] = []
+        self.target = Target(disk, image.virtual_size, self._check)
+        self.shared = 0
         self._image = image
         self._disk = disk
         self._progress = progress
         self._cancel = cancel
-        self._total = image.virtual_size
-        self._tail = max(HEAD, self._total - TAIL)
         self._clear_rest = clear_rest
-        self._known_zero = False
+        self._total = image.virtual_size
         self._done = 0
-        self._written = 0
-        self._unflushed = 0
         self._error: BaseException | None = None
         self._take = threading.Lock()
         self._count = threading.Lock()
 
-    def run(self) -> int:
-        """Copy; bytes written"""
-        self._prepare()
+    def run(self) -> None:
+        """Copy everything, raise the first error"""
+        known_zero = self.target.prepare(self._disk.size if self._clear_rest else self._total)
+        self._share()
         pieces = self._pieces()
         threads = [threading.Thread(target=self._work, args=(pieces,), daemon=True) for _ in range(THREADS - 1)]
         for thread in threads:
@@ -140,27 +136,36 @@ class _Copy:
             thread.join()
         if self._error is not None:
             raise self._error
-        return self._written
-
-    def _prepare(self) -> None:
-        """Take the old content away, all of it where that needs no writing, head and tail in any case"""
-        if self._disk.is_empty():
-            self._known_zero = True
-            return
-        wipe_head(self._disk)
-        self._known_zero = self._disk.clear(self._disk.size if self._clear_rest else self._total, self._check)
+        if self._clear_rest and not known_zero and self._disk.size > self._total:
+            self.target.zero(self._total, self._disk.size - self._total)
 
     def _check(self) -> None:
         if self._cancel.is_set():
             raise interrupted()
 
+    def _share(self) -> None:
+        """Share the blocks between head and tail, if that can be; an error means that it can't"""
+        if self._image.format != "raw" or self._disk.is_block:
+            return
+        end = (self._image.virtual_size - TAIL) // SHARE_ALIGNMENT * SHARE_ALIGNMENT
+        for start in range(HEAD, end, STEP):
+            self._check()
+            length = min(STEP, end - start)
+            try:
+                kernel.clone_range(self._image.fileno(), start, length, self._disk.fd, start)
+            except OSError:
+                return
+            self.shared += length
+            self._report(length)
+
     def _pieces(self) -> Iterator[list[Extent]]:
-        """The disk's extents, gathered to pieces of at most `PIECE` bytes; a long run of zeros is a piece of its own"""
+        """The image's extents, in pieces of at most `PIECE` bytes; a long run of zeros is one of its own"""
         piece: list[Extent] = []
         room = PIECE
         for extent in self._extents():
             alone = extent.source is None and extent.length >= COARSE
-            if piece and (alone or extent.length > room):
+            gap = piece and piece[-1].offset + piece[-1].length != extent.offset
+            if piece and (alone or gap or extent.length > room):
                 yield piece
                 piece, room = [], PIECE
             piece.append(extent)
@@ -172,16 +177,19 @@ class _Copy:
             yield piece
 
     def _extents(self) -> Iterator[Extent]:
-        """The image's extents, large ones cut up, and the rest of the disk"""
+        """The image's extents without what is shared, large ones cut up"""
+        spans = ((0, HEAD), (HEAD + self.shared, self._total)) if self.shared else ((0, self._total),)
         for extent in self._image.extents():
             source = extent.source
-            if not isinstance(source, int) or extent.length <= PIECE:
+            if isinstance(source, Packed):
                 yield extent
                 continue
-            for start in range(0, extent.length, PIECE):
-                yield Extent(extent.offset + start, min(PIECE, extent.length - start), source + start)
-        if self._clear_rest and not self._known_zero and self._disk.size > self._total:
-            yield Extent(self._total, self._disk.size - self._total, None)
+            for start, end in spans:
+                first, last = max(extent.offset, start), min(extent.offset + extent.length, end)
+                step = PIECE if source is not None else max(last - first, 1)
+                for offset in range(first, last, step):
+                    position = None if source is None else source + offset - extent.offset
+                    yield Extent(offset, min(step, last - offset), position)
 
     def _work(self, pieces: Iterator[list[Extent]]) -> None:
         """What each thread does: the next piece, until there is none or anything failed"""
@@ -194,63 +202,23 @@ class _Copy:
                 if piece is None:
                     return
                 self._copy(piece, buffer)
-                self._account(sum(extent.length for extent in piece))
+                self._report(sum(extent.length for extent in piece))
         except BaseException as error:
             self._error = self._error or error
 
     def _copy(self, piece: list[Extent], buffer: bytearray) -> None:
         """One piece from the image to the disk"""
-        offset = piece[0].offset
         if piece[0].source is None and len(piece) == 1:
-            self._zero(offset, piece[0].length)
+            self.target.zero(piece[0].offset, piece[0].length)
             return
         view = memoryview(buffer)
         length = 0
         for extent in piece:
             self._image.read(extent.source, view[length : length + extent.length])
             length += extent.length
-        block = BLOCK if self._known_zero else COARSE
-        for start, end, zero in runs(buffer, length, block):
-            if zero:
-                self._zero(offset + start, end - start)
-            else:
-                self._store(offset + start, view[start:end])
+        self.target.put(piece[0].offset, buffer, length)
 
-    def _zero(self, offset: int, length: int) -> None:
-        """Zeros: nothing to do where the disk has them already"""
-        if self._known_zero:
-            return
-        for start in range(offset, offset + length, STEP):
-            self._check()
-            self._disk.zero(start, min(STEP, offset + length - start))
-
-    def _store(self, offset: int, data: memoryview) -> None:
-        """Data: to the disk, but for what belongs to head and tail"""
-        end = offset + len(data)
-        first, last = min(max(offset, HEAD), end), max(min(end, self._tail), offset)
-        if first > offset:
-            self.kept.append((offset, bytes(data[: first - offset])))
-        if last < end and end > first:
-            last = max(first, last)
-            self.kept.append((last, bytes(data[last - offset :])))
-        if last > first:
-            self._disk.write(data[first - offset : last - offset], first)
-
-    def _account(self, length: int) -> None:
+    def _report(self, length: int) -> None:
         with self._count:
             self._done += length
-            self._progress(min(self._done, self._total), self._total)
-
-
-def runs(buffer: bytearray, length: int, block: int) -> Iterator[tuple[int, int, bool]]:
-    """The buffer's first `length` bytes as runs `(start, end, is zero)`, in steps of `block`"""
-    zeros = bytes(block)
-    start, state = 0, None
-    for position in range(0, length, block):
-        zero = buffer.startswith(zeros[: length - position], position)
-        if zero is not state:
-            if state is not None:
-                yield start, position, state
-            start, state = position, zero
-    if state is not None:
-        yield start, length, state
+            self._progress(self._done, self._total)

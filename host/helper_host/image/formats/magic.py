@@ -54,6 +54,8 @@ MAGICS = (
     Magic("tar", 257, b"ustar"),
 )
 
+BOOT_SIGNATURE = b"\x55\xaa"
+
 COMPRESSED = frozenset({"gzip", "bzip2", "xz", "zstd", "lz4", "zip"})
 
 
@@ -70,4 +72,6 @@ def formats_in(fd: int, size: int) -> tuple[str, ...]:
             there = size + magic.offset >= tail_at and tail.startswith(magic.signature, size + magic.offset - tail_at)
         if there and magic.format not in found and not (magic.format == "qcow" and "qcow2" in found):
             found.append(magic.format)
+    if found and head.startswith(BOOT_SIGNATURE, 510):
+        found.append("mbr")  # a raw disk may well have one, anything else has no business to
     return tuple(found)

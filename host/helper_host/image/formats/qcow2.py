@@ -28,6 +28,8 @@ L1_MAX = 32 << 20
 """Bytes of the L1 table, QEMU's own limit."""
 REFCOUNT_TABLE_MAX = 8 << 20
 """Bytes of the refcount table, QEMU's own limit."""
+WINDOW_MAX = 8 << 20
+"""Most memory a zstd frame may ask for: what RFC 8878 has every decoder support, and more than any cluster."""
 
 DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = (1 << bit for bit in range(5))
 KNOWN = DIRTY | CORRUPT | DATA_FILE | COMPRESSION | EXTENDED_L2
@@ -313,7 +315,7 @@ def _zstd() -> Callable[[bytearray, int], bytes]:
     def decompress(data: bytearray, limit: int) -> bytes:
         # a stream, because the one-shot call believes the size that the frame's header claims
         try:
-            with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data) as stream:
+            with zstandard.ZstdDecompressor(max_window_size=WINDOW_MAX).stream_reader(data) as stream:
                 return bytes(stream.read(limit))
         except zstandard.ZstdError:
             return b""
