@@ -1,0 +1,1 @@
+"""A real Ganeti cluster of one node, in namespaces of its own"""
