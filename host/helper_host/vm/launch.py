@@ -1,0 +1,210 @@
+"""Starting QEMU in its jail: every descriptor opened here, the launcher spawned, our ends handed back"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from typing import NamedTuple
+
+from helper_agent import protocol
+from helper_host.errors import ProviderError
+from helper_host.vm import cgroup, qemu
+from helper_host.vm.qmp import HANDSHAKE
+
+MIB = 1024 * 1024
+JAIL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "jail.py")
+
+UID_BASE = 2_000_000_000
+"""Plus our process id: a user that no passwd file has, and no other helper."""
+SYSTEM = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/share/qemu", "/usr/share/seabios")
+"""What of the node QEMU sees besides its own program: libraries, loader and firmware; those that exist."""
+LINKS = {"/lib": "usr/lib", "/lib64": "usr/lib64"}
+
+ADDRESS_SPACE_BASE = 640 * MIB
+"""Room for QEMU's program, libraries, stacks and heaps on top of the guest's memory and TCG's buffer."""
+PROCESSES = 96
+"""Threads: QEMU's own few, and up to 64 workers for disk I/O."""
+DESCRIPTORS = 256
+
+
+class MachineSpec(NamedTuple):
+    """What to run"""
+
+    kernel: str
+    initrd: str
+    root: str
+    """The erofs image."""
+    job: int
+    """A read-only descriptor of the config drive."""
+    disks: tuple[int, ...]
+    """Descriptors of the instance's disks, in Ganeti's order: regular files or block devices; read-only in the guest if
+    the descriptor is open read-only."""
+    nonce: str
+    accel: str
+    """kvm or tcg."""
+    hello_seconds: float
+    """How long the guest may take to its hello."""
+    silence_seconds: float
+    """How long the guest may say nothing after `GO`."""
+    total_seconds: float
+    """How long the guest may take from `GO` to its end."""
+    memory: int = 256
+    """MiB."""
+    verbose: bool = False
+    machine: str = qemu.MICROVM
+    program: str = qemu.PROGRAM
+    system: tuple[str, ...] = SYSTEM
+    confine: bool = True
+    """False only in tests without root."""
+
+
+class Process(NamedTuple):
+    """The running launcher, soon QEMU, and our ends; whoever has it closes them"""
+
+    popen: subprocess.Popen[bytes]
+    pidfd: int
+    port: socket.socket
+    monitor: socket.socket
+    console: int
+    status: int
+    """At its end without a byte: QEMU runs. Else a line of JSON from the launcher."""
+    stderr: int
+    cgroup: cgroup.Cgroup | None
+
+
+def launch(spec: MachineSpec) -> Process:
+    """Start QEMU for `spec`; returns before it runs
+
+    Raises:
+        ProviderError: E-VM-START when something on the node's side can't be opened or started
+    """
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+        try:
+            process = _launch(spec, ours, theirs)
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise ProviderError(
+                "E-VM-START", f"The helper VM could not be started: {error.strerror}{where}", "see what that file lacks"
+            ) from None
+        ours.pop_all()
+        return process
+
+
+def _launch(spec: MachineSpec, ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> Process:
+    port, port_end = _socketpair(ours, theirs)
+    monitor, monitor_end = _socketpair(ours, theirs)
+    # the greeting needn't be waited for, and so no event is missed
+    monitor.send(HANDSHAKE)
+    console, console_end = _pipe(ours, theirs)
+    status, status_end = _pipe(ours, theirs)
+    stderr, stderr_end = _pipe(ours, theirs)
+    drives, drive_fds, file_size = _drives(spec, theirs)
+    vm = qemu.Vm(drives, spec.accel, spec.memory, spec.machine, spec.verbose)
+    memory = (spec.memory + qemu.TB_SIZE) * MIB + ADDRESS_SPACE_BASE
+    group = cgroup.create(f"helper-{os.getpid()}", memory, PROCESSES) if spec.confine else None
+    if group is not None:
+        ours.callback(group.remove)
+    descriptors = [port_end.fileno(), monitor_end.fileno(), console_end, *drive_fds]
+    order = {
+        "argv": qemu.argv(vm, spec.program),
+        "descriptors": descriptors,
+        "limits": limits(memory, file_size, confine=spec.confine),
+        "parent": os.getpid(),
+        "confine": spec.confine,
+        "uid": UID_BASE + os.getpid(),
+        "binds": [*((path, path) for path in (spec.program, *filter(os.path.exists, spec.system))), *_boot_files(spec)],
+        "links": LINKS,
+        "kvm": spec.accel == "kvm",
+        "cgroup": group.path if group else "",
+    }
+    paper = os.memfd_create("helper-jail", os.MFD_CLOEXEC)
+    theirs.callback(os.close, paper)
+    os.write(paper, json.dumps(order).encode())
+    os.lseek(paper, 0, os.SEEK_SET)
+    popen = subprocess.Popen(
+        [sys.executable, "-I", "-S", JAIL, str(paper), str(status_end)],
+        stdin=subprocess.DEVNULL,
+        stdout=stderr_end,
+        stderr=stderr_end,
+        cwd="/",
+        env={},
+        start_new_session=True,
+        pass_fds=(paper, status_end, *descriptors),
+    )
+    return Process(popen, os.pidfd_open(popen.pid), port, monitor, console, status, stderr, group)
+
+
+def limits(memory: int, file_size: int, *, confine: bool) -> dict[str, int]:
+    """The jail's RLIMIT_ values; `memory` and `file_size` in bytes"""
+    values = {"CORE": 0, "MEMLOCK": 0, "NOFILE": DESCRIPTORS, "FSIZE": file_size, "AS": memory}
+    # counted per user: without a user of its own it would count everything else that user runs
+    return {**values, "NPROC": PROCESSES} if confine else values
+
+
+def _boot_files(spec: MachineSpec) -> list[tuple[str, str]]:
+    if not spec.confine:
+        return []
+    for path in (spec.kernel, spec.initrd):
+        if not os.stat(path).st_mode & stat.S_IROTH:
+            raise PermissionError(13, "Not readable for everybody, as QEMU's own user needs it", path)
+    return [(spec.kernel, qemu.KERNEL), (spec.initrd, qemu.INITRD)]
+
+
+def _drives(spec: MachineSpec, theirs: contextlib.ExitStack) -> tuple[tuple[qemu.Drive, ...], list[int], int]:
+    """The drives, their descriptors, and the size of the largest regular file that may be written"""
+    root = os.open(spec.root, os.O_RDONLY | os.O_CLOEXEC)
+    theirs.callback(os.close, root)
+    drives = [_read_only(protocol.ROOT_SERIAL), _read_only(protocol.JOB_SERIAL)]
+    descriptors, file_size = [root, spec.job], 0
+    for index, disk in enumerate(spec.disks):
+        descriptor, direct = reopen(disk)
+        theirs.callback(os.close, descriptor)
+        facts = os.fstat(descriptor)
+        block = stat.S_ISBLK(facts.st_mode)
+        drives.append(qemu.Drive(protocol.disk_serial(index), _is_read_only(disk), block, direct))
+        descriptors.append(descriptor)
+        file_size = max(file_size, facts.st_size)
+    return tuple(drives), descriptors, file_size
+
+
+def _read_only(serial: str) -> qemu.Drive:
+    return qemu.Drive(serial, read_only=True, block=False, direct=False)
+
+
+def reopen(disk: int) -> tuple[int, bool]:
+    """A descriptor of its own for QEMU, and whether it bypasses the page cache (some filesystems can't)
+
+    The descriptor we hold stays ours, with its flags: O_DIRECT belongs to the open file, and locks to the process.
+    """
+    path = f"/proc/self/fd/{disk}"
+    flags = (os.O_RDONLY if _is_read_only(disk) else os.O_RDWR) | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_DIRECT), True
+    except OSError:
+        return os.open(path, flags), False
+
+
+def _is_read_only(descriptor: int) -> bool:
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+
+
+def _socketpair(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
+    here, there = socket.socketpair()
+    ours.enter_context(here)
+    theirs.enter_context(there)
+    here.setblocking(False)
+    return here, there
+
+
+def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[int, int]:
+    here, there = os.pipe2(os.O_CLOEXEC)
+    ours.callback(os.close, here)
+    theirs.callback(os.close, there)
+    os.set_blocking(here, False)
+    return here, there
