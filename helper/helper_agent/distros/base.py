@@ -73,8 +73,8 @@ class Distro:
         have SHA512 in the one and yescrypt in the others): libxcrypt has the prefixes of its methods as strings.
         """
         prefix = hashed[: hashed.find("$", 1) + 1] if hashed.startswith("$") else ""
-        if prefix in UNIVERSAL:
-            return True
+        if prefix in UNIVERSAL or not prefix:
+            return bool(prefix)
         libraries = {path for pattern in LIBCRYPTS for path in root.glob(pattern) if root.is_file(path)}
         return any(prefix.encode() + b"\0" in root.read(path, limit=LIBCRYPT_MAX) for path in sorted(libraries))
 

@@ -135,3 +135,11 @@ def networkd(tree: Tree) -> None:
 def distro(tree: Tree) -> base.Distro:
     """What `detect` makes of the tree that `debian12` made"""
     return base.detect(OS_RELEASE, tree.root())
+
+
+def ifupdown_again(tree: Tree) -> None:
+    """ifupdown enabled beside networkd"""
+    tree.put("/usr/sbin/ifup", b"\x7fELF", mode=0o755)
+    tree.link(
+        "/etc/systemd/system/multi-user.target.wants/networking.service", "/lib/systemd/system/networking.service"
+    )

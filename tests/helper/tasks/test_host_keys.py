@@ -24,11 +24,11 @@ def test_all_replaced(bench: Bench, context: Make) -> None:
     bench.tree.put("/etc/ssh/ssh_host_dsa_key", "old")
     bench.tree.put("/etc/ssh/ssh_host_rsa_key-cert.pub", "old")
     host_keys.run(context(host_keys.TASK, KEYS))
-    for kind in PUBLIC:
+    for kind, line in PUBLIC.items():
         path = f"/etc/ssh/ssh_host_{kind}_key"
         assert bench.tree.text(path) == PRIVATE[kind]
         assert (bench.tree.mode(path), bench.tree.owner(path)) == (0o600, (0, 0))
-        assert bench.tree.text(f"{path}.pub") == f"{PUBLIC[kind]}\n"
+        assert bench.tree.text(f"{path}.pub") == f"{line}\n"
         assert bench.tree.mode(f"{path}.pub") == 0o644
     assert len(installed(bench)) == 6
 
@@ -67,13 +67,11 @@ def test_keys_that_do_not_fit(bench: Bench, context: Make, public: list[str]) ->
     assert bench.tree.text("/etc/ssh/ssh_host_rsa_key") == "old\n"
 
 
-@pytest.mark.parametrize(
-    "path", ["/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_rsa_key.pub", "/etc/ssh/ssh_host_dsa_key"]
-)
+@pytest.mark.parametrize("name", ["ssh_host_rsa_key", "ssh_host_rsa_key.pub", "ssh_host_dsa_key"])
 @pytest.mark.parametrize("trap", traps.ALL, ids=str)
-def test_trapped(bench: Bench, context: Make, trap: traps.Trap, path: str) -> None:
+def test_trapped(bench: Bench, context: Make, trap: traps.Trap, name: str) -> None:
     task = context(host_keys.TASK, KEYS)
-    with traps.laid(trap, bench.tree, path, replaces=True), contextlib.suppress(TaskError):
+    with traps.laid(trap, bench.tree, f"/etc/ssh/{name}", replaces=True), contextlib.suppress(TaskError):
         host_keys.run(task)
 
 
