@@ -1,0 +1,86 @@
+"""The disk that gets the image, and what state a failure leaves it in
+
+A failed deployment must not look finished: once the image's head is on the disk and until the helper has reported
+success, leaving the context with an error wipes it. A disk whose content was there before (no image was asked for) is
+never wiped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from helper_host.errors import ProviderError
+from helper_host.image.disk import Disk, wipe_head
+from helper_host.image.image import Image
+from helper_host.image.writer import Writer
+from helper_host.log import Log
+
+AGAIN = "gnt-instance reinstall starts over"
+
+
+class Target:
+    """Disk 0 of the instance with the image that is to come onto it, if any; a context manager"""
+
+    def __init__(self, disk: Disk, image: Image | None, log: Log, *, clear_rest: bool) -> None:
+        self._disk = disk
+        self._writer = None if image is None else Writer(image, disk, clear_rest=clear_rest)
+        self._log = log
+        self._touched = False
+        self._headed = False
+        self._finished = False
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or self._finished:
+            return
+        if self._headed:
+            self._wipe_or_say()
+        self._log.info(self._state())
+
+    def check(self) -> None:
+        """All that can be known before the first byte is written
+
+        Raises:
+            ProviderError: E-DISK-SMALL, E-IMAGE-REFUSED
+        """
+        if self._writer is not None:
+            self._writer.check()
+
+    def write(self, progress: Callable[[int, int], None], cancel: threading.Event) -> str:
+        """Everything but the head; returns a remark for the timeline. For a thread of its own"""
+        if self._writer is None:
+            return "none"
+        self._touched = True
+        result = self._writer.write(progress, cancel)
+        return f"{result.written >> 20} MiB written of {result.size >> 20}"
+
+    def open_to_guest(self, arm: Callable[[], None]) -> None:
+        """The guest is about to be let onto the disk: write the head; `arm` is called before there is one to wipe"""
+        self._touched = True
+        if self._writer is not None:
+            arm()
+            self._headed = True
+            self._writer.write_head()
+
+    def finish(self) -> None:
+        """The helper has succeeded"""
+        self._finished = True
+
+    def _wipe_or_say(self) -> None:
+        try:
+            wipe_head(self._disk)
+        except (OSError, ProviderError) as error:
+            self._log.warning(f"The head of {self._disk.path} could not be wiped: {error}")
+
+    def _state(self) -> str:
+        if not self._touched:
+            return "The instance's disk was not touched."
+        if self._writer is not None:
+            return f"The instance's disk holds no system now: its head is empty; {AGAIN}."
+        return "The helper had begun to change what is on the instance's disk: it may be half changed."
