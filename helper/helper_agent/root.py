@@ -244,6 +244,20 @@ class Root:
                 if fd >= 0:
                     os.close(fd)
 
+    def create(self, path: str, *, mode: int = 0o644) -> int:
+        """A new, empty file `path` in the place of one that is there (or of a symlink), opened for reading and writing
+
+        Raises:
+            TaskError: there is a folder, or it is immutable
+            OSError
+        """
+        self.remove(path)
+        folder, name = self._place(path, follow=False)
+        try:
+            return os.open(name, _DRAFT_FLAGS & ~os.O_WRONLY | os.O_RDWR, mode, dir_fd=folder)
+        finally:
+            os.close(folder)
+
     def append_line(self, path: str, line: str) -> bool:
         """`line` as the last line of the file `path`, unless the file has it already; whether it was added
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from helper_agent.net.renderers import HEADER
-from helper_agent.net.state import State
+from helper_agent.net.state import HEADER, State
 from helper_agent.root import Root
 
 RESOLV = "/etc/resolv.conf"

@@ -13,8 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from helper_agent.api import Logger
-from helper_agent.net.renderers import HEADER
-from helper_agent.net.state import Address, Interface, State
+from helper_agent.net.state import HEADER, Address, Interface, State
 from helper_agent.root import Root
 
 MAIN = "/etc/network/interfaces"

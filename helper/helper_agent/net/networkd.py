@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from helper_agent.api import Logger
 from helper_agent.net import ifupdown
-from helper_agent.net.renderers import HEADER
-from helper_agent.net.state import Address, Interface, State
+from helper_agent.net.state import HEADER, Address, Interface, State
 from helper_agent.root import Root
 
 FOLDER = "/etc/systemd/network"

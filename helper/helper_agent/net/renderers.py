@@ -10,14 +10,12 @@ A renderer is a module of this package with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol
 
 from helper_agent.api import Logger
+from helper_agent.net import ifupdown, networkd
 from helper_agent.net.state import State
 from helper_agent.root import Root
-
-HEADER = "# Written by ganeti-instance-helper when the instance was created\n"
 
 
 class Renderer(Protocol):
@@ -36,12 +34,10 @@ class Renderer(Protocol):
         """Make `paths` count"""
 
 
-def load(name: str) -> Renderer:
-    """The renderer `name`"""
-    return cast(Renderer, import_module(f"helper_agent.net.{name}"))
+RENDERERS: Mapping[str, Renderer] = {"ifupdown": ifupdown, "networkd": networkd}
 
 
 def choose(root: Root, names: Sequence[str]) -> str | None:
     """Of the distribution's `names` the first that the image runs, else the first that is installed, else None"""
-    running = next((name for name in names if load(name).active(root)), None)
-    return running or next((name for name in names if load(name).present(root)), None)
+    running = next((name for name in names if RENDERERS[name].active(root)), None)
+    return running or next((name for name in names if RENDERERS[name].present(root)), None)

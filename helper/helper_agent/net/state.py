@@ -5,12 +5,16 @@ Parsed once from Ganeti's NICs; each renderer turns it into one system's files (
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from helper_agent.api import TaskError
 from helper_agent.protocol import Nic
+
+HEADER = "# Written by ganeti-instance-helper when the instance was created\n"
+"""First line of every file made from a state."""
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
@@ -93,8 +97,6 @@ def read(
 def _address(nic: Nic, gateways: dict[int, int], warn: Callable[[str], None]) -> Address | None:
     if not nic.ip:
         return None
-    import ipaddress
-
     ip = ipaddress.ip_address(_parse(nic.ip, f"NIC {nic.index}"))
     network = nic.network
     subnet = "" if network is None else network.subnet if ip.version == 4 else network.subnet6
@@ -125,8 +127,6 @@ def _address(nic: Nic, gateways: dict[int, int], warn: Callable[[str], None]) ->
 
 def _parse(text: str, what: str) -> str:
     """An IP address in its canonical spelling"""
-    import ipaddress
-
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

@@ -34,7 +34,7 @@ def run(context: Context) -> None:
             f"The image has none of the network systems that are known here ({', '.join(context.distro.renderers)})",
             "install one in the image, or set skip_tasks=network",
         )
-    renderer = renderers.load(name)
+    renderer = renderers.RENDERERS[name]
     files = renderer.render(wanted)
     for path, text in files.items():
         root.write(path, text)

@@ -1,0 +1,69 @@
+"""Use swap: a partition that is there, or a file made here
+
+The partition is the task `swap-partition`'s; here it gets its line in fstab. The file is allocated in full and lies in
+the root filesystem.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from helper_agent.api import Context, Option, Skip, Task
+from helper_agent.disk import swap
+from helper_agent.root import Root
+from helper_agent.syscalls import FS_IOC_GETFLAGS
+
+TASK = Task(
+    name="swap",
+    phase="filesystems",
+    # What is written into files of other tasks must find room before a swap file takes it
+    after=("hostname", "machine-id", "password", "ssh-keys", "host-keys", "network"),
+    options=(
+        Option("partition_uuid", "str", "UUID of a swap partition"),
+        Option("file_mib", "int", "size of a swap file in MiB"),
+    ),
+)
+
+FSTAB = "/etc/fstab"
+FILE = "/swapfile"
+FS_IOC_SETFLAGS = 0x40086602
+FS_NOCOW_FL = 0x00800000
+"""include/uapi/linux/fs.h."""
+
+
+def run(context: Context) -> None:
+    """Make the file if one is wanted, and the lines in fstab"""
+    uuid, size = context.options.text("partition_uuid"), context.options.number("file_mib") << 20
+    if not uuid and size <= 0:
+        raise Skip("no swap was asked for")
+    if size > 0:
+        _make(context.root, size, nocow=context.system.root_type == "btrfs")
+        _add(context.root, FILE)
+    if uuid:
+        _add(context.root, f"UUID={uuid}")
+
+
+def _make(root: Root, size: int, *, nocow: bool) -> None:
+    """A file without holes and with the header mkswap(8) writes; on btrfs it must not be copied on write (btrfs(5))"""
+    fd = root.create(FILE, mode=0o600)
+    try:
+        if nocow:
+            flags = int.from_bytes(fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(8))[:4], "little") | FS_NOCOW_FL
+            fcntl.ioctl(fd, FS_IOC_SETFLAGS, flags.to_bytes(8, "little"))
+        os.posix_fallocate(fd, 0, size)
+        os.pwrite(fd, swap.header(size, os.urandom(16).hex()), 0)
+    except OSError:
+        root.remove(FILE)  # half a swap file would keep the room that is lacking
+        raise
+    finally:
+        os.close(fd)
+
+
+def _add(root: Root, device: str) -> None:
+    """A line in fstab(5), unless the device has one"""
+    text = root.read_text_or(FSTAB)
+    if any(line.split()[:1] == [device] for line in text.split("\n")):
+        return
+    newline = "" if not text or text.endswith("\n") else "\n"
+    root.write(FSTAB, f"{text}{newline}{device} none swap sw 0 0\n")
