@@ -1,0 +1,1 @@
+"""`make bench`: a whole deployment against its floor, measured in one run"""
