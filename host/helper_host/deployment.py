@@ -119,7 +119,7 @@ def _open_image(request: Request, stack: ExitStack) -> Image | None:
     if request.action != CREATE:
         return None
     parameters, settings = request.parameters, request.settings
-    places = Places(settings.image_store, settings.image_folders)
+    places = Places(settings.image_store, (settings.image_store, *settings.image_folders))
     image = open_image(parameters.image, places=places, image_format=parameters.image_format)
     if image is None:
         request.log.info("no image: what is on the disk is customised")
@@ -149,7 +149,7 @@ def _fill_job(request: Request, drive: ConfigDrive, nonce: str, monitor: Monitor
     from helper_host.ganeti.options import task_options
 
     parameters, settings = request.parameters, request.settings
-    made = task_options(parameters, action=request.action)
+    made = task_options(parameters, action=request.action, name=request.instance.name)
     drive.fill(
         protocol.Job(
             version=protocol.PROTOCOL_VERSION,

@@ -1,0 +1,34 @@
+"""import: a stream from stdin onto one disk"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+
+from helper_host.ganeti import environment
+from helper_host.image import stream
+from helper_host.image.disk import open_disk
+from helper_host.log import Log
+from helper_host.monitor import Monitor
+
+
+def run(environ: Mapping[str, str]) -> None:
+    """Import
+
+    Raises:
+        ProviderError: E-ENVIRONMENT, E-DISK-BUSY, E-DISK-IO, E-STREAM
+    """
+    call = environment.read_transfer(environ, "IMPORT")
+    log = Log(verbose=environment.debug_level(environ) > 0)
+    monitor = Monitor(log)
+    size = call.size or stream.disk_size(call.path)
+    log.info(f"importing disk {call.index} of {call.instance}: {size >> 20} MiB at {call.path}")
+    with open_disk(call.path, size) as disk:
+        result = stream.import_stream(
+            sys.stdin.fileno(),
+            disk,
+            lambda done, total: monitor.progress("importing", done, total),
+            threading.Event(),
+        )
+    log.info(f"imported {result.size >> 20} MiB, {result.written >> 20} of them written, in {result.seconds:.1f} s")

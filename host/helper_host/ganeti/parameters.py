@@ -1,0 +1,261 @@
+"""The OS parameters: one row each
+
+`Parameters` below is the table: a row is a name, a parser, a default, a help text and an example, and the attribute's
+type for everybody who uses it. parameters.list, `verify` and the manual's table follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, overload
+
+from helper_host.errors import ProviderError
+from helper_host.ganeti import values
+from helper_host.ganeti.values import Invalid
+
+ENVIRONMENT = "OSP_"
+"""Prefix of the variables that carry them."""
+QUOTED_MAX = 80
+"""Most characters of a value that an error quotes."""
+
+T = TypeVar("T")
+
+
+class Parameter(Generic[T]):
+    """One row; read as an attribute of `Parameters` it is the parsed value"""
+
+    def __init__(
+        self,
+        parse: Callable[[str], T],
+        default: T,
+        text: str,
+        *,
+        example: str,
+        shown: str = "",
+        secret: bool = False,
+        exclusive: tuple[str, ...] = (),
+        aliases: tuple[str, ...] = (),
+    ) -> None:
+        self.parse = parse
+        """Checks a value; `Invalid` or ProviderError say what is wrong with it."""
+        self.default = default
+        self.help = text
+        """One line."""
+        self.example = example
+        """A value that is valid."""
+        self.shown = shown
+        """The default, for people."""
+        self.secret = secret
+        """Its value is never shown."""
+        self.exclusive = exclusive
+        """Other parameters that can't be set with it."""
+        self.aliases = aliases
+        """Names that other OS providers have for it."""
+        self.name = ""
+
+    def __set_name__(self, owner: type[Parameters], name: str) -> None:
+        self.name = name
+        owner.rows[name] = self
+
+    @overload
+    def __get__(self, instance: None, owner: type[Parameters]) -> Parameter[T]: ...
+    @overload
+    def __get__(self, instance: Parameters, owner: type[Parameters]) -> T: ...
+    def __get__(self, instance: Parameters | None, owner: type[Parameters]) -> Parameter[T] | T:
+        if instance is None:
+            return self
+        value: T = instance.values.get(self.name, self.default)
+        return value
+
+    def __set__(self, instance: Parameters, value: object) -> None:
+        raise AttributeError("parameters don't change")
+
+
+class Parameters:
+    """The parameters of one call; `values` holds those that were set"""
+
+    rows: ClassVar[dict[str, Parameter[Any]]] = {}
+
+    image = Parameter(
+        values.image,
+        "",
+        "Image: a name in the image store, an absolute path in an allowed folder, or none to customise"
+        " what is on the disk",
+        example="debian-12",
+        shown="must be given",
+    )
+    image_format = Parameter(
+        values.image_format,
+        "auto",
+        "Format of the image: auto (by looking at it), raw or qcow2",
+        example="qcow2",
+        shown="auto",
+    )
+    image_checksum = Parameter(
+        values.image_checksum,
+        None,
+        "Checksum of the image's file: sha256:HEX or sha512:HEX",
+        example="sha256:" + "0123456789abcdef" * 4,
+        shown="not checked",
+    )
+    os_family = Parameter(
+        values.os_family, "", "Family of the system in the image: linux, or auto", example="linux", shown="auto"
+    )
+    root_partition = Parameter(
+        values.root_partition,
+        "",
+        "Number of the partition with the root filesystem; none for a disk without partitions",
+        example="1",
+        shown="found by its content",
+    )
+    users = Parameter[tuple[str, ...]](
+        values.users,
+        ("root",),
+        "Users of the image that get the password and the keys",
+        example="root debian",
+        shown="root",
+    )
+    password = Parameter(
+        values.password,
+        "",
+        "Password of the users; pass it with --os-parameters-secret",
+        example="correct horse",
+        shown="left as it is",
+        secret=True,
+        exclusive=("password_hash",),
+    )
+    password_hash = Parameter(
+        values.password_hash,
+        "",
+        "Password of the users as a crypt(5) hash, instead of password",
+        example="$6$saltsaltsaltsalt$" + "a" * 86,
+        shown="left as it is",
+        secret=True,
+        exclusive=("password",),
+    )
+    ssh_keys = Parameter[tuple[str, ...]](
+        values.ssh_keys,
+        (),
+        "SSH public keys of the users, as in authorized_keys; lines separated by newlines or by \\n",
+        example="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g me@example.org",
+        shown="none added",
+        secret=True,
+    )
+    hostname = Parameter(values.hostname, "", "Hostname", example="www.example.org", shown="the instance's name")
+    swap = Parameter(
+        values.swap,
+        None,
+        "Swap space to make: file:MIB, or partition:MIB at the end of the disk",
+        example="file:512",
+        shown="none made",
+    )
+    skip_tasks = Parameter[tuple[str, ...]](
+        values.task_names, (), "Tasks that are not run", example="host-keys machine-id", shown="none"
+    )
+    dns_servers = Parameter[tuple[str, ...]](
+        values.addresses,
+        (),
+        "Addresses of DNS servers, for NICs with a fixed address",
+        example="192.0.2.53 2001:db8::53",
+        shown="none",
+    )
+    dns_search = Parameter[tuple[str, ...]](
+        values.domains, (), "Domains in which short names are looked for", example="example.org", shown="none"
+    )
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.values = dict(given)
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}=..." if self.rows[name].secret else f"{name}={value!r}" for name, value in self.values.items()
+        )
+        return f"Parameters({', '.join(shown)})"
+
+
+def parse(environ: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Parameters:
+    """The parameters in `environ` (OSP_NAME), and `defaults` by name for those that aren't there
+
+    Raises:
+        ProviderError: E-PARAMETER, naming the parameter, and quoting its value unless it is secret
+    """
+    given = {
+        name: value
+        for row in Parameters.rows.values()
+        for name in (row.name, *row.aliases)
+        # an empty value is the way to say on the command line that a default is not wanted
+        if (value := environ.get(variable(name))) is not None
+    }
+    kept = dict(defaults or {})
+    for name in list(kept):
+        row = Parameters.rows.get(name)
+        if row is not None and any(other in given for other in (name, *row.exclusive, *row.aliases)):
+            del kept[name]
+    return parse_values({**kept, **given})
+
+
+def parse_values(given: Mapping[str, str]) -> Parameters:
+    """Parameters from their texts by name; an empty text is none
+
+    Raises:
+        ProviderError: E-PARAMETER
+    """
+    names = {name: row for row in Parameters.rows.values() for name in (row.name, *row.aliases)}
+    result: dict[str, Any] = {}
+    typed: dict[str, str] = {}
+    for name, text in given.items():
+        row = names.get(name)
+        if row is None:
+            raise error(name, "is not known", f"known are {', '.join(Parameters.rows)}")
+        if text == "" or (text.isspace() and not row.secret):
+            continue
+        if row.name in typed:
+            raise error(name, f"means the same as '{typed[row.name]}', which is given too", "give one of them")
+        result[row.name] = _parsed(row, name, text)
+        typed[row.name] = name
+    for name in result:
+        for other in Parameters.rows[name].exclusive:
+            if other in result:
+                raise error(typed[name], f"can't be given together with '{typed[other]}'", "give one of them")
+    return Parameters(result)
+
+
+def _parsed(row: Parameter[Any], name: str, text: str) -> object:
+    try:
+        values.check_text(text, newlines=row is Parameters.ssh_keys)
+        return row.parse(text)
+    except Invalid as invalid:
+        quoted = "the value" if row.secret else values.quote(text, QUOTED_MAX)
+        raise error(name, f"{quoted} {invalid.why}", invalid.remedy) from None
+    except ProviderError as refused:
+        raise error(name, refused.cause, refused.remedy) from None
+
+
+def error(name: str, cause: str, remedy: str) -> ProviderError:
+    """E-PARAMETER for a parameter, under the name that the user typed"""
+    return ProviderError("E-PARAMETER", f"OS parameter '{name}': {cause}", remedy)
+
+
+def variable(name: str) -> str:
+    """The environment variable that carries a parameter"""
+    return ENVIRONMENT + name.upper().replace("-", "_")
+
+
+def parameters_list() -> str:
+    """The file parameters.list: `name description` a line; Ganeti allows no blank line and no comment in it"""
+    lines = []
+    for row in Parameters.rows.values():
+        lines.append(f"{row.name} {row.help}")
+        lines += [f"{alias} The same as {row.name}" for alias in row.aliases]
+    return "\n".join(lines) + "\n"
+
+
+def table() -> str:
+    """The manual's table, in Markdown"""
+    lines = ["| parameter | meaning | default | example |", "|---|---|---|---|"]
+    for row in Parameters.rows.values():
+        example = row.example if len(row.example) <= 40 else f"{row.example[:37]}..."
+        secret = " (secret)" if row.secret else ""
+        text = row.help.replace("|", "\\|").replace("\\n", "`\\n`")
+        lines.append(f"| `{row.name}`{secret} | {text} | {row.shown} | `{example}` |")
+    return "\n".join(lines) + "\n"

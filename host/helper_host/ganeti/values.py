@@ -1,0 +1,213 @@
+"""Parsers of OS parameters' values: pure, without I/O, each takes a text and returns what it means
+
+Lists are separated by blanks or commas: on Ganeti's command line a comma ends the parameter unless it is written `\\,`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from helper_host.ganeti.environment import address_bits
+
+if TYPE_CHECKING:
+    from helper_host.image.checksum import Checksum
+
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+"""Of useradd(8), and capital letters, which other tools allow."""
+TASK = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+"""RFC 1123 section 2.1."""
+HOSTNAME_MAX = 253
+PARTITION_MAX = 256
+SWAP_MAX_MIB = 1 << 20
+PASSWORD_MAX = 511
+"""Bytes; CRYPT_MAX_PASSPHRASE_SIZE of libcrypt, less its NUL."""
+B64 = "[./0-9A-Za-z]"
+HASHES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\$g?y\${B64}+\${B64}{{1,86}}\${B64}{{43}}",  # yescrypt, gost-yescrypt
+        rf"\$7\${B64}{{11,97}}\${B64}{{43}}",  # scrypt
+        rf"\$2[abxy]\$[0-9]{{2}}\${B64}{{53}}",  # bcrypt
+        rf"\$6\$(rounds=[1-9][0-9]{{0,8}}\$)?[^$:\s!*;\\]{{1,16}}\${B64}{{86}}",  # sha512crypt
+        rf"\$5\$(rounds=[1-9][0-9]{{0,8}}\$)?[^$:\s!*;\\]{{1,16}}\${B64}{{43}}",  # sha256crypt
+        rf"\$1\$[^$:\s!*;\\]{{1,8}}\${B64}{{22}}",  # md5crypt
+    )
+)
+"""crypt(5); its older methods have no sign by which to tell them from a mistake."""
+
+
+class Invalid(ValueError):
+    """A value is not valid: `why` follows the quoted value, `remedy` says what to give"""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.remedy = remedy
+
+
+class Swap(NamedTuple):
+    """Swap space to make"""
+
+    kind: str
+    """file or partition."""
+    mib: int
+
+
+def quote(text: str, limit: int) -> str:
+    """A value as the user typed it, between quotes, cut to `limit` characters"""
+    return f"'{text}'" if len(text) <= limit else f"'{text[:limit]}...'"
+
+
+def check_text(text: str, *, newlines: bool) -> None:
+    """What no value may have; raises Invalid"""
+    allowed = "\n\r\t" if newlines else ""
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise Invalid("is not UTF-8", "look at the terminal's character set")
+    for character in text:
+        if (ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0) and character not in allowed:
+            what = "a newline" if character == "\n" else "control characters"
+            raise Invalid(f"has {what} in it", "give it without them")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The items of a list, each once, in order"""
+    return tuple(dict.fromkeys(filter(None, re.split(r"(?:\s|\\?,)+", text))))
+
+
+def image(text: str) -> str:
+    """An image reference; whether it exists is seen later"""
+    from helper_host.image import sources
+
+    reference = text.strip()
+    sources.check(reference)
+    return reference
+
+
+def image_format(text: str) -> str:
+    """A format's name, or auto"""
+    from helper_host.image.formats import FORMATS
+
+    return _choice(text, ("auto", *(row.name for row in FORMATS)))
+
+
+def image_checksum(text: str) -> Checksum | None:
+    """ALGORITHM:HEX"""
+    from helper_host.image import checksum
+
+    return checksum.parse(text)
+
+
+def os_family(text: str) -> str:
+    """linux, or "" for auto"""
+    family = _choice(text, ("auto", "linux"))
+    return "" if family == "auto" else family
+
+
+def root_partition(text: str) -> str:
+    """A partition's number, or none"""
+    number = text.strip()
+    if number == "none":
+        return number
+    if not re.fullmatch("[0-9]{1,3}", number, re.ASCII) or not 1 <= int(number) <= PARTITION_MAX:
+        raise Invalid("is not a partition's number", "give a number such as 1, or none for a disk without partitions")
+    return str(int(number))
+
+
+def users(text: str) -> tuple[str, ...]:
+    """Names of users"""
+    names = words(text)
+    for name in names:
+        if not USER.fullmatch(name):
+            raise Invalid(f"has {quote(name, 40)} in it, which is no user's name", "give names such as: root debian")
+    return _some(names, "root")
+
+
+def password(text: str) -> str:
+    """A password, as it is"""
+    if len(text.encode()) > PASSWORD_MAX:
+        raise Invalid(f"is longer than {PASSWORD_MAX} bytes", "give a shorter one")
+    return text
+
+
+def password_hash(text: str) -> str:
+    """A crypt(5) hash"""
+    value = text.strip()
+    if not any(pattern.fullmatch(value) for pattern in HASHES):
+        raise Invalid(
+            "is not a crypt(5) hash",
+            "give all of what `mkpasswd -m yescrypt` or `openssl passwd -6` prints, between single quotes",
+        )
+    return value
+
+
+def ssh_keys(text: str) -> tuple[str, ...]:
+    """Lines for authorized_keys"""
+    from helper_host.ganeti import authorized_keys
+
+    return authorized_keys.parse(text)
+
+
+def hostname(text: str) -> str:
+    """A hostname or a fully qualified one (RFC 1123)"""
+    name = text.strip()
+    if not _is_domain(name):
+        raise Invalid("is not a hostname", "give letters, digits and dashes, with dots between: www.example.org")
+    if all(label.isdigit() for label in name.split(".")):
+        raise Invalid("is not a hostname but a number", "give a name such as www.example.org")
+    return name
+
+
+def swap(text: str) -> Swap | None:
+    """`file:MIB` or `partition:MIB`"""
+    kind, _, size = text.strip().partition(":")
+    if kind not in ("file", "partition") or not re.fullmatch("[0-9]{1,7}", size, re.ASCII):
+        raise Invalid("is neither file:MIB nor partition:MIB", "give for example file:512")
+    if not 1 <= int(size) <= SWAP_MAX_MIB:
+        raise Invalid(f"is not of 1 to {SWAP_MAX_MIB} MiB", "give for example file:512")
+    return Swap(kind, int(size))
+
+
+def task_names(text: str) -> tuple[str, ...]:
+    """Names of tasks; which there are the helper knows"""
+    names = words(text)
+    for name in names:
+        if not TASK.fullmatch(name):
+            raise Invalid(f"has {quote(name, 40)} in it, which is no task's name", "give names such as: host-keys")
+    return _some(names, "host-keys")
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """IPv4 and IPv6 addresses"""
+    items = words(text)
+    for item in items:
+        if not address_bits(item):
+            raise Invalid(f"has {quote(item, 40)} in it, which is no IP address", "give addresses such as: 192.0.2.53")
+    return _some(items, "192.0.2.53")
+
+
+def domains(text: str) -> tuple[str, ...]:
+    """Domain names"""
+    items = words(text)
+    for item in items:
+        if not _is_domain(item.removesuffix(".")):
+            raise Invalid(f"has {quote(item, 40)} in it, which is no domain", "give domains such as: example.org")
+    return _some(items, "example.org")
+
+
+def _some(items: tuple[str, ...], example: str) -> tuple[str, ...]:
+    if not items:
+        raise Invalid("has nothing in it", f"give for example {example}, or leave the parameter out")
+    return items
+
+
+def _is_domain(name: str) -> bool:
+    return 0 < len(name) <= HOSTNAME_MAX and all(LABEL.fullmatch(label) for label in name.split("."))
+
+
+def _choice(text: str, choices: tuple[str, ...]) -> str:
+    value = text.strip()
+    if value not in choices:
+        raise Invalid("is not known", f"give one of {', '.join(choices)}")
+    return value

@@ -1,0 +1,14 @@
+"""Where things are installed; `make install` rewrites the four folders below for its PREFIX and the like"""
+
+PREFIX = "/usr"
+SYSCONFDIR = "/etc"
+LOCALSTATEDIR = "/var"
+RUNSTATEDIR = "/run"
+
+LIB = f"{PREFIX}/lib/ganeti-instance-helper"
+SETTINGS = f"{SYSCONFDIR}/ganeti/instance-helper"
+"""Folder of config.toml, variants/ and tasks.d/."""
+STATE = f"{LOCALSTATEDIR}/lib/ganeti-instance-helper"
+CACHE = f"{LOCALSTATEDIR}/cache/ganeti-instance-helper"
+LOGS = f"{LOCALSTATEDIR}/log/ganeti-instance-helper"
+RUN = f"{RUNSTATEDIR}/ganeti-instance-helper"
