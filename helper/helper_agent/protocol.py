@@ -151,7 +151,7 @@ FAILURES: Mapping[str, str] = {
 class Disk(NamedTuple):
     """One disk of the instance, found in the guest by `serial`"""
 
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs here
     serial: str
     size: int
     """Bytes."""
@@ -171,7 +171,7 @@ class Network(NamedTuple):
 class Nic(NamedTuple):
     """One network interface; `ip` as Ganeti has it: "" for none, else an IPv4 or IPv6 address"""
 
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs here
     mac: str
     ip: str
     mode: str
