@@ -264,8 +264,10 @@ class Qcow2Reader:
         size = self.header.cluster // 32
         for index in range(-(-length // size)):
             part = min(size, length - index * size)
-            position = self._position(word, index * size + part) + index * size
-            yield Extent(offset + index * size, part, position if allocated >> index & 1 else None)
+            source = None
+            if allocated >> index & 1:
+                source = self._position(word, index * size + part) + index * size
+            yield Extent(offset + index * size, part, source)
 
     def _position(self, word: int, length: int) -> int:
         """Where a cluster lies in the file, 0 for nowhere; `length` bytes of it must be there"""

@@ -1,0 +1,158 @@
+"""What a file is taken for, and raw images"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from helper_host.errors import ProviderError
+from helper_host.image.formats import Extent
+from helper_host.image.formats.magic import BOOT_SIGNATURE, MAGICS
+from helper_host.image.image import open_image
+from helper_host.image.sources import Places
+
+from .builders import MIB, qcow2
+from .conftest import Opener, content_of, deploy, new_disk
+
+FOREIGN = [magic for magic in MAGICS if magic.format != "qcow2"]
+
+
+def with_magic(offset: int, signature: bytes, base: bytes = bytes(MIB)) -> bytes:
+    start = offset if offset >= 0 else len(base) + offset
+    return (base[:start] + signature + base[start + len(signature) :])[: len(base)]
+
+
+@pytest.mark.parametrize("magic", FOREIGN, ids=lambda magic: f"{magic.format}@{magic.offset}")
+def test_other_formats_are_not_taken_for_raw(opened: Opener, magic: tuple[str, int, bytes]) -> None:
+    with pytest.raises(ProviderError, match=f"E-IMAGE-REFUSED: .*{magic[0]}.*image_format=raw"):
+        opened(with_magic(magic[1], magic[2]))
+
+
+@pytest.mark.parametrize("magic", FOREIGN, ids=lambda magic: f"{magic.format}@{magic.offset}")
+def test_raw_that_was_asked_for_is_never_interpreted(
+    opened: Opener, tmp_path: Path, magic: tuple[str, int, bytes]
+) -> None:
+    content = with_magic(magic[1], magic[2])
+    disk = new_disk(tmp_path / "disk", 2 * MIB)
+    deploy(opened(content, "raw"), disk)
+    assert disk.read_bytes() == content + bytes(MIB)
+
+
+@pytest.mark.parametrize("magic", [m for m in FOREIGN if m.offset > 8 or m.offset < 0], ids=lambda m: m.format)
+@pytest.mark.parametrize("image_format", ["auto", "qcow2"])
+def test_qcow2_that_is_something_else_too(opened: Opener, magic: tuple[str, int, bytes], image_format: str) -> None:
+    with pytest.raises(ProviderError, match=r"E-IMAGE-REFUSED: .*several formats"):
+        opened(with_magic(magic[1], magic[2], qcow2()), image_format)
+
+
+def test_qcow2_with_a_boot_sector(opened: Opener) -> None:
+    with pytest.raises(ProviderError, match=r"several formats at once \(qcow2, mbr\)"):
+        opened(with_magic(510, BOOT_SIGNATURE, qcow2()))
+
+
+def test_raw_with_a_boot_sector(opened: Opener) -> None:
+    assert opened(with_magic(510, BOOT_SIGNATURE)).format == "raw"
+
+
+def test_raw_disk_that_starts_like_qcow2(opened: Opener, tmp_path: Path, canary: Path) -> None:
+    """A guest that wrote a qcow2 header into its own raw disk gets these bytes back and nothing else"""
+    name = str(canary).encode()
+    content = qcow2(backing=512, backing_size=len(name), extensions=bytes(8) + bytes(392) + name)
+    disk = new_disk(tmp_path / "disk", 4 * MIB)
+    deploy(opened(content, "raw"), disk)
+    assert disk.read_bytes() == content.ljust(4 * MIB, b"\0")
+
+
+def test_format_is_what_the_file_says(opened: Opener) -> None:
+    assert opened(qcow2()).format == "qcow2"
+    assert opened(b"\1" * 4096).format == "raw"
+
+
+def test_qcow2_that_is_none(opened: Opener) -> None:
+    with pytest.raises(ProviderError, match=r"E-IMAGE-REFUSED: The image is not qcow2"):
+        opened(b"\1" * 4096, "qcow2")
+
+
+def test_unknown_format(opened: Opener) -> None:
+    with pytest.raises(ProviderError, match=r"E-PARAMETER: image_format=vmdk .*auto, raw, qcow2"):
+        opened(b"\1" * 4096, "vmdk")
+
+
+@pytest.mark.parametrize("size", [0, 1, 511])
+@pytest.mark.parametrize("image_format", ["auto", "raw", "qcow2"])
+def test_too_short(opened: Opener, size: int, image_format: str) -> None:
+    with pytest.raises(ProviderError, match="E-IMAGE-REFUSED"):
+        opened(b"Q" * size, image_format)
+
+
+@pytest.mark.parametrize("size", [512, 513, 4095, 4096, 100_001])
+def test_raw_is_filled_up_to_whole_sectors(opened: Opener, size: int) -> None:
+    image = opened(b"\1" * size)
+    assert image.virtual_size == -(-size // 512) * 512
+    assert content_of(image) == (b"\1" * size).ljust(image.virtual_size, b"\0")
+
+
+@pytest.mark.parametrize("end", [5 * MIB, 5 * MIB + 1, 5 * MIB + 4095])
+def test_holes_of_a_raw_image(places: Places, end: int) -> None:
+    path = Path(places.store) / "sparse"
+    with path.open("wb") as file:
+        file.seek(2 * MIB)
+        file.write(b"\1" * 65536)
+        file.truncate(end)
+    image = open_image("sparse", places=places)
+    assert image is not None
+    assert list(image.extents()) == [
+        Extent(0, 2 * MIB, None),
+        Extent(2 * MIB, 65536, 2 * MIB),
+        Extent(2 * MIB + 65536, image.virtual_size - 2 * MIB - 65536, None),
+    ]
+    assert content_of(image) == path.read_bytes().ljust(image.virtual_size, b"\0")
+
+
+def test_only_holes(places: Places) -> None:
+    with (Path(places.store) / "hole").open("wb") as file:
+        file.truncate(1 << 40)
+    image = open_image("hole", places=places)
+    assert image is not None
+    assert list(image.extents()) == [Extent(0, 1 << 40, None)]
+
+
+def test_image_that_changes_is_noticed(opened: Opener) -> None:
+    image = opened(b"\1" * 4096)
+    image.check_unchanged()
+    with Path(image.path).open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ProviderError, match=r"E-IMAGE-REFUSED: .* was changed while it was used"):
+        image.check_unchanged()
+
+
+def test_image_that_is_replaced_properly_goes_on(opened: Opener) -> None:
+    image = opened(b"\1" * 4096)
+    other = Path(image.path).with_suffix(".new")
+    other.write_bytes(b"\2" * 4096)
+    other.rename(image.path)
+    image.check_unchanged()
+    assert content_of(image) == b"\1" * 4096
+
+
+def test_nothing_stays_open_after_a_refusal(opened: Opener) -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(ProviderError):
+        opened(b"QED\0".ljust(4096, b"\0"))
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_closing_twice(opened: Opener) -> None:
+    image = opened(b"\1" * 4096)
+    image.close()
+    image.close()
+
+
+def test_map_walk_is_cancelled(opened: Opener) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(ProviderError, match="E-INTERRUPTED"):
+        opened(b"\1" * 4096).check_map(cancel)
