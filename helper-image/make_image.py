@@ -37,8 +37,6 @@ EROFS_UUID = "68656c70-6572-4d69-8d61-676500000001"
 AGENT_PLACE = "usr/lib/helper-agent"
 AGENT_MAIN = "from helper_agent.agent import main\nmain()\n"
 """Two lines, because Python never caches what it compiles for a `__main__.py`."""
-INITRD_APPLETS = ("insmod", "ls", "mount", "switch_root", "usleep")
-"""What `init` calls; Debian's busybox shell finds its applets by their links only."""
 PROGRAM_PLACES = ("usr/bin", "usr/sbin")
 LIBRARY_PLACE = "usr/lib/x86_64-linux-gnu"
 
@@ -107,7 +105,7 @@ def make_base(build: Build) -> None:
     kernel = only(root.glob("usr/lib/modules/*")).name
     (build.base / "facts.json").write_text(json.dumps({"kernel": kernel, "packages": packages}))
     shutil.copyfile(root / f"boot/vmlinuz-{kernel}", build.base / "vmlinuz")
-    shutil.copyfile(root / "usr/bin/busybox", build.base / "busybox")
+    run("gcc", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-o", build.base / "init", HERE / "init.c")
     pick_modules(build, root / "usr/lib/modules" / kernel)
     run("chroot", root, "depmod", kernel)
     prune(root, build.recipe["prune"])
@@ -289,10 +287,8 @@ def add_agent(root: Path) -> None:
 
 def initrd(base: Path) -> bytes:
     """The initrd: busybox, the init, and the modules it loads"""
-    entries = [cpio.folder(name) for name in ("bin", "dev", "modules", "modules/boot", "modules/pci", "proc", "root", "sys")]
-    entries.append(cpio.file("init", (HERE / "init").read_bytes(), 0o755))
-    entries.append(cpio.file("bin/busybox", (base / "busybox").read_bytes(), 0o755))
-    entries += [cpio.symlink(f"bin/{name}", "busybox") for name in INITRD_APPLETS]
+    entries = [cpio.folder(name) for name in ("dev", "modules", "modules/boot", "modules/pci", "proc", "root", "sys")]
+    entries.append(cpio.file("init", (base / "init").read_bytes(), 0o755))
     entries += [
         cpio.file(str(path.relative_to(base)), path.read_bytes()) for path in sorted((base / "modules").glob("*/*"))
     ]
