@@ -107,6 +107,8 @@ class Run:
         # A new instance whose deployment breaks is not started; one that gets another name has to stay bootable
         self._root = Root(self._mounted.path, durable=self._job.action != "create")
         self._distro = self._layers.detect(system.os_release, self._root)
+        if not self._distro.known:
+            self._log.warning(f"The system in the image ({self._distro.name}) is not known here, only that it is Linux")
 
     def _umount(self) -> None:
         if self._root is not None:

@@ -74,7 +74,7 @@ class Node:
 
     def _detect(self, release: Mapping[str, str], root: Root) -> Any:
         assert root.is_dir("/")
-        return SimpleNamespace(id=release["ID"])
+        return SimpleNamespace(id=release["ID"], known=True)
 
     def _take(self) -> tuple[dict[int, str], Job]:
         self.touched.append("job")
