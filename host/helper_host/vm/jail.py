@@ -1,8 +1,8 @@
 """The launcher: builds the jail around itself, then becomes QEMU
 
 Run as `python3 -I -S jail.py SPEC STATUS` (two descriptor numbers) in a process of its own, so that nothing here
-happens between fork and exec of a process with threads. SPEC is a file with `Spec` as JSON. STATUS is a pipe: it is closed by a
-successful exec, and says in one line of JSON (`step`, `reason`) what failed otherwise.
+happens between fork and exec of a process with threads. SPEC is a file with `Spec` as JSON. STATUS is a pipe: it is
+closed by a successful exec, and says in one line of JSON (`step`, `reason`) what failed otherwise.
 
 The order is what matters, see `main`. There is no PID namespace: its first process would have to be forked from one
 that stays, and parent-death signals, exit codes and the pidfd would all end at the one in between; a user id that

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from helper_agent import protocol
 from helper_host.errors import ProviderError
-from helper_host.vm import cgroup, qemu
+from helper_host.vm import cgroup, qemu, tsc
 from helper_host.vm.qmp import HANDSHAKE
 
 MIB = 1024 * 1024
@@ -105,7 +105,7 @@ def _launch(spec: MachineSpec, ours: contextlib.ExitStack, theirs: contextlib.Ex
     status, status_end = _pipe(ours, theirs)
     stderr, stderr_end = _pipe(ours, theirs)
     drives, drive_fds, file_size = _drives(spec, theirs)
-    vm = qemu.Vm(drives, spec.accel, spec.memory, spec.machine, spec.verbose)
+    vm = _vm(spec, drives)
     memory = (spec.memory + qemu.TB_SIZE) * MIB + ADDRESS_SPACE_BASE
     group = cgroup.create(f"helper-{os.getpid()}", memory, PROCESSES) if spec.confine else None
     if group is not None:
@@ -138,6 +138,13 @@ def _launch(spec: MachineSpec, ours: contextlib.ExitStack, theirs: contextlib.Ex
         pass_fds=(paper, status_end, *descriptors),
     )
     return Process(popen, os.pidfd_open(popen.pid), port, monitor, console, status, stderr, group)
+
+
+def _vm(spec: MachineSpec, drives: tuple[qemu.Drive, ...]) -> qemu.Vm:
+    rate = tsc.khz() if spec.accel == "tcg" else 0
+    # q35 has a clock to calibrate against, and costs half a second
+    machine = spec.machine if rate or spec.accel == "kvm" else qemu.Q35
+    return qemu.Vm(drives, spec.accel, spec.memory, machine, rate, spec.verbose)
 
 
 def limits(memory: int, file_size: int, *, confine: bool) -> dict[str, int]:

@@ -47,6 +47,8 @@ class Vm(NamedTuple):
     memory: int
     """MiB."""
     machine: str = MICROVM
+    tsc_khz: int = 0
+    """The host's, for an emulated guest (see tsc.py); 0 if not known."""
     verbose: bool = False
     """The guest's kernel tells everything on its console."""
 
@@ -64,7 +66,7 @@ def argv(vm: Vm, program: str = PROGRAM) -> list[str]:
     line += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
     line += _machine(vm)
     line += ["-m", str(vm.memory), "-smp", "1"]
-    line += ["-kernel", KERNEL, "-initrd", INITRD, "-append", kernel_arguments(verbose=vm.verbose)]
+    line += ["-kernel", KERNEL, "-initrd", INITRD, "-append", kernel_arguments(vm)]
     # the end of the guest must be the end of QEMU, and its kind must show
     line += ["-no-reboot", "-action", "panic=exit-failure"]
     line += ["-chardev", f"socket,id=qmp,fd={QMP_FD}", "-mon", "chardev=qmp,mode=control"]
@@ -75,10 +77,12 @@ def argv(vm: Vm, program: str = PROGRAM) -> list[str]:
     return line
 
 
-def kernel_arguments(*, verbose: bool = False) -> str:
+def kernel_arguments(vm: Vm) -> str:
     """The guest kernel's command line: panic=-1 turns a panic into a reset, with `-no-reboot` into QEMU's end"""
-    noise = "loglevel=7" if verbose else "quiet loglevel=4"
-    return f"console=ttyS0 {noise} panic=-1 oops=panic"
+    noise = "loglevel=7" if vm.verbose else "quiet loglevel=4"
+    # KVM tells the rate itself
+    clock = f" tsc_early_khz={vm.tsc_khz} tsc=reliable no_timer_check" if vm.tsc_khz and vm.accel == "tcg" else ""
+    return f"console=ttyS0 {noise} panic=-1 oops=panic{clock}"
 
 
 def _machine(vm: Vm) -> list[str]:
