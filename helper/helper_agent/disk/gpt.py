@@ -160,6 +160,13 @@ def read(medium: Medium, mbr: bytes) -> Gpt:
         TaskError: E-PARTITION-TABLE
         OSError
     """
+    table = _from_headers(medium, mbr)
+    if len(_mbr_entries(mbr)) > 1:
+        table.remarks.append("the table is a hybrid of GPT and MBR; the GPT is used, as the kernel does")
+    return table
+
+
+def _from_headers(medium: Medium, mbr: bytes) -> Gpt:
     try:
         primary = _header(medium, 1)
     except _Damaged as damage:
