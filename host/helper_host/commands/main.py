@@ -6,7 +6,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import NoReturn
 
@@ -31,12 +31,17 @@ def main(name: str, environ: Mapping[str, str] = os.environ) -> NoReturn:
 
 
 def guarded(name: str, environ: Mapping[str, str]) -> int:
-    """The command's exit code: 1 after any error, whose line is then the last one on stderr"""
+    """The exit code of the command behind the script `name`"""
+    return guarded_call(name, lambda: importlib.import_module(f"helper_host.commands.{COMMANDS[name]}").run(environ))
+
+
+def guarded_call(name: str, command: Callable[[], None]) -> int:
+    """The exit code of `command`: 1 after any error, whose line is then the last one on stderr"""
     try:
         for number in ENDINGS:
             signal.signal(number, _interrupt)
         os.umask(0o077)
-        importlib.import_module(f"helper_host.commands.{COMMANDS[name]}").run(environ)
+        command()
         return 0
     except ProviderError as error:
         line = str(error)

@@ -1,0 +1,103 @@
+"""ganeti-instance-helper: what an administrator asks on a node
+
+version       what is installed here, in one line: the same on all nodes, or one of them is behind
+              (gnt-cluster command ganeti-instance-helper version)
+check         whether the settings, every variant and the helper image are in order
+parameters    the table of OS parameters, in Markdown
+settings      the commented example of config.toml
+errors        the table of error codes, in Markdown
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from helper_agent import protocol
+from helper_host import paths
+from helper_host.commands import main as script
+from helper_host.errors import CODES, ProviderError
+
+
+def version() -> str:
+    """Versions of node side, protocol and helper image, and the image's hash"""
+    import hashlib
+
+    from helper_host import helper_image, settings
+
+    folder = settings.load().helper_image
+    image = helper_image.load(folder)
+    # the manifest has the hash of every part
+    with open(os.path.join(folder, helper_image.MANIFEST), "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    return (
+        f"ganeti-instance-helper {protocol.AGENT_VERSION}, protocol {protocol.PROTOCOL_VERSION}, "
+        f"helper image {image.suite} {image.agent} sha256:{digest[:16]}"
+    )
+
+
+def check() -> str:
+    """Read everything that a deployment depends on"""
+    import threading
+
+    from helper_host import helper_image, settings
+
+    try:
+        files = sorted(os.listdir(os.path.join(paths.SETTINGS, settings.VARIANTS)))
+    except FileNotFoundError:
+        files = []
+    names = [name.removesuffix(".toml") for name in files if name.endswith(".toml")]
+    loaded = [settings.load(), *map(settings.load, names)]
+    for folder in dict.fromkeys(each.helper_image for each in loaded):
+        helper_image.verify(helper_image.load(folder), threading.Event())
+    for program in dict.fromkeys(each.qemu for each in loaded):
+        if not os.access(program, os.X_OK):
+            raise ProviderError("E-NODE", f"{program} is not there or can't be run", "install qemu-system-x86")
+    variants = f" and {len(names)} of variants" if names else ""
+    return f"settings{variants}, helper image, QEMU: in order"
+
+
+def parameters() -> str:
+    """The table of OS parameters"""
+    from helper_host.ganeti import parameters
+
+    return parameters.table().rstrip()
+
+
+def settings() -> str:
+    """The example file"""
+    from helper_host.settings import example
+
+    return example().rstrip()
+
+
+def errors() -> str:
+    """The table of error codes"""
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in {**CODES, **protocol.FAILURES}.items()]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
+COMMANDS: Mapping[str, Callable[[], str]] = {
+    "version": version,
+    "check": check,
+    "parameters": parameters,
+    "settings": settings,
+    "errors": errors,
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code; what was asked for is on stdout"""
+    command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
+    if command is None:
+        asked = arguments in (["-h"], ["--help"], ["help"])
+        print(__doc__, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    return script.guarded_call(arguments[0], lambda: print(command()))
+
+
+def main() -> NoReturn:
+    """For the script"""
+    sys.exit(run(sys.argv[1:]))

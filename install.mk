@@ -1,0 +1,161 @@
+# Installing: the OS definition, the node side with a virtual environment of its own, the helper image, settings.
+#
+#   make install [PREFIX=/usr] [SYSCONFDIR=/etc] [LOCALSTATEDIR=/var] [RUNSTATEDIR=/run] [DESTDIR=]
+#   make uninstall [the same]     keeps images and what was edited
+#   make dist                     a tarball that unpacks at / of other nodes with the same Debian release
+#
+# DESTDIR is where files are put; nothing in them names it, nor this checkout.
+
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+LOCALSTATEDIR ?= /var
+RUNSTATEDIR ?= /run
+# Ganeti looks for OS definitions in /usr/local/lib and in /usr/share, but in neither's counterpart
+OSDIR ?= $(if $(filter /usr/local,$(PREFIX)),/usr/local/lib/ganeti/os,$(PREFIX)/share/ganeti/os)
+LIBDIR := $(PREFIX)/lib/ganeti-instance-helper
+DOCDIR := $(PREFIX)/share/doc/ganeti-instance-helper
+SETTINGSDIR := $(SYSCONFDIR)/ganeti/instance-helper
+STATEDIR := $(LOCALSTATEDIR)/lib/ganeti-instance-helper
+CACHEDIR := $(LOCALSTATEDIR)/cache/ganeti-instance-helper
+LOGDIR := $(LOCALSTATEDIR)/log/ganeti-instance-helper
+
+# by its version, so that an upgrade of Debian that brings another Python is noticed and not half obeyed
+PYTHON_NAME := $(shell $(SYSTEM_PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+PYTHON_FULL := $(shell $(SYSTEM_PYTHON) -c 'import platform; print(platform.python_version())')
+INTERPRETER := $(dir $(SYSTEM_PYTHON))$(PYTHON_NAME)
+VERSION := $(shell sed -nE 's/^AGENT_VERSION = "(.*)"/\1/p' helper/helper_agent/protocol.py)
+RELEASE := $(shell . /etc/os-release; echo "$${VERSION_CODENAME:-$$ID}")
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+export SOURCE_DATE_EPOCH
+
+WHEELS := $(BUILD)/wheels
+STAGE := $(BUILD)/stage
+SITE := $(STAGE)/venv/lib/$(PYTHON_NAME)/site-packages
+SCRIPTS := create export import rename verify
+SOURCES := $(shell find host/helper_host helper/helper_agent -type f -not -path '*/__pycache__/*')
+# same input, same code objects: sets are marshalled in the order of their hashes
+COMPILE := PYTHONHASHSEED=0 $(INTERPRETER) -m compileall -q --invalidation-mode unchecked-hash
+
+# the dependencies in the versions that the tests ran with
+$(WHEELS)/.dependencies: $(VENV)/.unit pyproject.toml
+	rm -rf $(WHEELS)
+	mkdir -p $(WHEELS)
+	$(VENV)/bin/pip freeze --all >$(WHEELS)/versions.txt
+	$(REQUIREMENTS) >$(WHEELS)/wanted.txt
+	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --wheel-dir $(WHEELS) \
+	  --constraint $(WHEELS)/versions.txt -r $(WHEELS)/wanted.txt
+	touch $@
+
+# in a copy: setuptools would leave its work in the checkout, and put what it finds there into the next wheel
+$(WHEELS)/.package: $(WHEELS)/.dependencies $(SOURCES) pyproject.toml LICENSE $(wildcard README.md)
+	rm -rf $(BUILD)/package $(WHEELS)/ganeti_instance_helper-*
+	mkdir -p $(BUILD)/package/host $(BUILD)/package/helper
+	touch $(BUILD)/package/README.md
+	cp -r pyproject.toml LICENSE $(wildcard README.md) $(BUILD)/package
+	cp -r host/helper_host $(BUILD)/package/host
+	cp -r helper/helper_agent $(BUILD)/package/helper
+	find $(BUILD)/package -name __pycache__ -prune -exec rm -rf {} +
+	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
+	  --wheel-dir $(WHEELS) $(BUILD)/package
+	rm -rf $(BUILD)/package
+	touch $@
+
+# The virtual environment is written by hand: venv would write the place where it is made into it, and bring pip.
+.PHONY: stage
+stage: $(WHEELS)/.package
+	rm -rf $(STAGE)
+	mkdir -p $(STAGE)/venv/bin $(SITE)
+	ln -s $(INTERPRETER) $(STAGE)/venv/bin/$(PYTHON_NAME)
+	ln -s $(PYTHON_NAME) $(STAGE)/venv/bin/python3
+	printf 'home = %s\ninclude-system-site-packages = false\nversion = %s\n' \
+	  $(patsubst %/,%,$(dir $(INTERPRETER))) $(PYTHON_FULL) >$(STAGE)/venv/pyvenv.cfg
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-index --find-links $(WHEELS) --no-compile \
+	  --target $(SITE) ganeti-instance-helper==$(VERSION)
+	rm -rf $(SITE)/bin
+	sed -i $(foreach name,PREFIX SYSCONFDIR LOCALSTATEDIR RUNSTATEDIR,-e 's|^$(name) = .*|$(name) = "$($(name))"|') \
+	  $(SITE)/helper_host/paths.py
+	$(COMPILE) -s $(CURDIR)/$(STAGE) -p $(LIBDIR) $(CURDIR)/$(SITE)
+	mkdir -p $(STAGE)/os $(STAGE)/sbin $(STAGE)/doc
+	for name in $(SCRIPTS); do \
+	  sed '1s|.*|#!$(LIBDIR)/venv/bin/python3 -I|' host/definition/$$name >$(STAGE)/os/$$name; done
+	cp host/definition/ganeti_api_version host/definition/parameters.list $(STAGE)/os
+	sed '1s|.*|#!$(LIBDIR)/venv/bin/python3 -I|' host/definition/ganeti-instance-helper >$(STAGE)/sbin/ganeti-instance-helper
+	cp LICENSE $(wildcard README.md) host/examples/* $(STAGE)/doc
+	$(STAGE)/venv/bin/python3 -I -c 'from helper_host.settings import example; print(example(), end="")' \
+	  >$(STAGE)/doc/config.toml
+	cp host/definition/variants.list $(STAGE)/doc/variants.list
+	chmod -R u=rwX,go=rX $(STAGE)
+	chmod 755 $(addprefix $(STAGE)/os/,$(SCRIPTS)) $(STAGE)/sbin/ganeti-instance-helper
+
+# A file of settings that nobody edited is the one that an earlier version brought: it may be replaced.
+# $(1): its name in SETTINGSDIR and in DOCDIR
+define KEEP_OR_PUT
+	@if [ ! -e $(DESTDIR)$(SETTINGSDIR)/$(1) ] || cmp -s $(DESTDIR)$(SETTINGSDIR)/$(1) $(DESTDIR)$(DOCDIR)/$(1); then \
+	  install -m 644 $(STAGE)/doc/$(1) $(DESTDIR)$(SETTINGSDIR)/$(1); \
+	elif ! cmp -s $(DESTDIR)$(SETTINGSDIR)/$(1) $(STAGE)/doc/$(1); then \
+	  echo "kept: $(SETTINGSDIR)/$(1) was edited; the new one is $(DOCDIR)/$(1)"; fi
+endef
+
+# $(1): a folder of STAGE or the helper image, $(2): where it goes, in one step as far as readers can see
+define SWAP_FOLDER
+	rm -rf $(DESTDIR)$(2).new $(DESTDIR)$(2).old
+	cp -rP $(1) $(DESTDIR)$(2).new
+	if [ -e $(DESTDIR)$(2) ]; then mv $(DESTDIR)$(2) $(DESTDIR)$(2).old; fi
+	mv $(DESTDIR)$(2).new $(DESTDIR)$(2)
+	rm -rf $(DESTDIR)$(2).old
+endef
+
+.PHONY: install
+install: stage helper-image ## install on this machine (PREFIX, SYSCONFDIR, LOCALSTATEDIR, DESTDIR)
+	rm -rf $(STAGE)/image
+	mkdir -p $(STAGE)/image
+	cp $(addprefix $(HELPER_IMAGE)/,vmlinuz initrd.img root.erofs manifest.json) $(STAGE)/image
+	chmod -R u=rwX,go=rX $(STAGE)/image
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(OSDIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SETTINGSDIR)
+	$(call SWAP_FOLDER,$(STAGE)/venv,$(LIBDIR)/venv)
+	$(call SWAP_FOLDER,$(STAGE)/image,$(LIBDIR)/image)
+	$(call KEEP_OR_PUT,config.toml)
+	$(call KEEP_OR_PUT,variants.list)
+	install -m 644 $(STAGE)/doc/* $(DESTDIR)$(DOCDIR)
+	install -m 755 $(STAGE)/sbin/ganeti-instance-helper $(DESTDIR)$(PREFIX)/sbin
+	ln -sfn $(SETTINGSDIR)/variants.list $(STAGE)/os/variants.list
+	$(call SWAP_FOLDER,$(STAGE)/os,$(OSDIR)/helper)
+	install -d -m 755 $(DESTDIR)$(SETTINGSDIR)/variants $(DESTDIR)$(SETTINGSDIR)/tasks.d
+	install -d -m 755 $(DESTDIR)$(STATEDIR) $(DESTDIR)$(STATEDIR)/images
+	install -d -m 700 $(DESTDIR)$(CACHEDIR) $(DESTDIR)$(LOGDIR)
+	@echo "installed: $(OSDIR)/helper, $(LIBDIR), $(SETTINGSDIR)/config.toml; images go to $(STATEDIR)/images"
+	@case $(OSDIR) in /usr/share/ganeti/os|/usr/local/lib/ganeti/os|/usr/lib/ganeti/os|/srv/ganeti/os) ;; \
+	  *) echo "note: Ganeti doesn't look into $(OSDIR); set OSDIR, or link it: ln -s $(OSDIR)/helper /srv/ganeti/os/";; esac
+
+# $(1): as in KEEP_OR_PUT
+define REMOVE_UNEDITED
+	@if cmp -s $(DESTDIR)$(SETTINGSDIR)/$(1) $(DESTDIR)$(DOCDIR)/$(1); then rm -f $(DESTDIR)$(SETTINGSDIR)/$(1); \
+	elif [ -e $(DESTDIR)$(SETTINGSDIR)/$(1) ]; then echo "kept: $(SETTINGSDIR)/$(1) was edited"; fi
+endef
+
+.PHONY: uninstall
+uninstall: ## remove what install put there; keeps images and edited settings
+	rm -rf $(DESTDIR)$(OSDIR)/helper $(DESTDIR)$(LIBDIR) $(DESTDIR)$(CACHEDIR) $(DESTDIR)$(RUNSTATEDIR)/ganeti-instance-helper
+	rm -f $(DESTDIR)$(PREFIX)/sbin/ganeti-instance-helper
+	$(call REMOVE_UNEDITED,config.toml)
+	$(call REMOVE_UNEDITED,variants.list)
+	rm -rf $(DESTDIR)$(DOCDIR)
+	@for folder in $(SETTINGSDIR)/variants $(SETTINGSDIR)/tasks.d $(SETTINGSDIR) $(STATEDIR)/images $(STATEDIR) $(LOGDIR); do \
+	  [ ! -d $(DESTDIR)$$folder ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$folder; \
+	  [ ! -d $(DESTDIR)$$folder ] || echo "kept: $$folder has files of yours in it"; done
+
+DIST := dist/ganeti-instance-helper-$(VERSION)-$(RELEASE).tar.gz
+
+# Only folders of ours are in it, so that unpacking changes no owner or mode of /usr or /etc; and no settings, so that
+# it overwrites none: without the file every setting has its default.
+.PHONY: dist
+dist: ## make a tarball that unpacks at / of other nodes with the same Debian release
+	rm -rf $(BUILD)/dist
+	$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/$(BUILD)/dist >/dev/null
+	rm $(BUILD)/dist$(SETTINGSDIR)/config.toml
+	mkdir -p dist
+	(cd $(BUILD)/dist && find . \( -not -type d -o -path '*instance-helper*' -o -path '*$(OSDIR)/helper*' \) -print0 | LC_ALL=C sort -z) \
+	  | tar --create --no-recursion --null --files-from=- --directory=$(BUILD)/dist --format=gnu --mtime=@$(SOURCE_DATE_EPOCH) \
+	    --owner=0 --group=0 --numeric-owner | gzip -9 -n >$(DIST)
+	rm -rf $(BUILD)/dist
+	@echo "made: $(DIST); unpack it on other nodes with: tar -xzf FILE -C /"
