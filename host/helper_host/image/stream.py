@@ -158,14 +158,22 @@ def _read_exactly(fd: int, into: memoryview, offset: int, path: str) -> None:
 
 
 def _send(output: int, data: memoryview, cancel: threading.Event) -> None:
-    """All of `data`; a reader that has stopped reading is waited for, until `cancel` or a signal handler that raises"""
+    """All of `data`; a reader that has stopped reading is waited for until `cancel`"""
+    mode = os.fstat(output).st_mode
+    waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
     try:
         while data:
             if cancel.is_set():
                 raise interrupted()
             if not _ready(output, select.POLLOUT):
                 continue
-            data = data[os.write(output, data) :]
+            try:
+                # a pipe that is ready has room for a page, and a plain write of more would block; O_NONBLOCK would be
+                # seen by whoever else has the pipe
+                count = os.pwritev(output, [data], -1, os.RWF_NOWAIT) if waits else os.write(output, data)
+            except BlockingIOError:
+                continue
+            data = data[count:]
     except OSError as error:
         how = "nobody reads it any more" if error.errno == errno.EPIPE else error.strerror
         raise ProviderError("E-STREAM", f"The export's stream broke ({how})", "look at the import's log") from None
