@@ -26,8 +26,11 @@ SYSTEM = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/share/qemu", "/usr/sh
 """What of the node QEMU sees besides its own program: libraries, loader and firmware; those that exist."""
 LINKS = {"/lib": "usr/lib", "/lib64": "usr/lib64"}
 
-ADDRESS_SPACE_BASE = 640 * MIB
+MEMORY_BASE = 640 * MIB
 """Room for QEMU's program, libraries, stacks and heaps on top of the guest's memory and TCG's buffer."""
+ADDRESS_SPACE_BASE = 12 * 1024 * MIB
+"""The same for addresses: 64 I/O workers may each reserve a stack of 8 MiB and a malloc arena of up to 128 MiB, and a
+busy disk some 256 coroutine stacks of 1 MiB. QEMU aborts in the middle of a run when one of them doesn't fit."""
 PROCESSES = 96
 """Threads: QEMU's own few, and up to 64 workers for disk I/O."""
 DESCRIPTORS = 256
@@ -106,15 +109,15 @@ def _launch(spec: MachineSpec, ours: contextlib.ExitStack, theirs: contextlib.Ex
     stderr, stderr_end = _pipe(ours, theirs)
     drives, drive_fds, file_size = _drives(spec, theirs)
     vm = _vm(spec, drives)
-    memory = (spec.memory + qemu.TB_SIZE) * MIB + ADDRESS_SPACE_BASE
-    group = cgroup.create(f"helper-{os.getpid()}", memory, PROCESSES) if spec.confine else None
+    memory = (spec.memory + qemu.TB_SIZE) * MIB
+    group = cgroup.create(f"helper-{os.getpid()}", memory + MEMORY_BASE, PROCESSES) if spec.confine else None
     if group is not None:
         ours.callback(group.remove)
     descriptors = [port_end.fileno(), monitor_end.fileno(), console_end, *drive_fds]
     order = {
         "argv": qemu.argv(vm, spec.program),
         "descriptors": descriptors,
-        "limits": limits(memory, file_size, confine=spec.confine),
+        "limits": limits(memory + ADDRESS_SPACE_BASE, file_size, confine=spec.confine),
         "parent": os.getpid(),
         "confine": spec.confine,
         "uid": UID_BASE + os.getpid(),

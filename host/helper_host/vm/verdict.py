@@ -106,7 +106,8 @@ class Verdict(NamedTuple):
         if self.panicked:
             return f"The helper's kernel crashed{where}"
         if self.returncode not in (0, None):
-            return f"QEMU ended with {how_ended(self.returncode or 0)}{where}"
+            last = f" ({printable(self.said.splitlines()[-1])})" if self.said else ""
+            return f"QEMU ended with {how_ended(self.returncode or 0)}{where}{last}"
         if "guest-reset" in self.shutdowns:
             return f"The helper rebooted{where}"
         if self.shutdowns == ("guest-shutdown",):
