@@ -23,7 +23,9 @@ def main() -> None:
     for target, layers in plan["overlays"].items():
         os.makedirs(f"{layers}/upper", exist_ok=True)
         os.makedirs(f"{layers}/work", exist_ok=True)
-        mount("-t", "overlay", "-o", f"lowerdir={target},upperdir={layers}/upper,workdir={layers}/work", "overlay", target)
+        mount(
+            "-t", "overlay", "-o", f"lowerdir={target},upperdir={layers}/upper,workdir={layers}/work", "overlay", target
+        )
     mount_run()
     mount_sys()
     for source, target, options in plan["binds"]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from helper_agent.run import CommandFailed, Completed
 from tests.vm.capsule import CAPSULES, ROOT, Bind, Capsule, Plan
+from tests.vm.console import Console
 
 NODE = "node1.test"
 CLUSTER = "cluster.test"
@@ -53,7 +58,12 @@ class Cluster:
         """`gnt-cluster init` and a Ganeti network with addresses"""
         (self.capsule.path("/etc/ganeti/file-storage-paths")).write_text(f"{STORAGE}\n")
         hypervisor = ",".join(f"{key}={value}" for key, value in HYPERVISOR.items())
-        words = ["--no-etc-hosts", "--no-ssh-init", "--enabled-hypervisors=kvm", "--enabled-disk-templates=file,diskless"]
+        words = [
+            "--no-etc-hosts",
+            "--no-ssh-init",
+            "--enabled-hypervisors=kvm",
+            "--enabled-disk-templates=file,diskless",
+        ]
         words += [f"--file-storage-dir={STORAGE}", f"--master-netdev={BRIDGE}"]
         words += ["--nic-parameters", f"mode=bridged,link={BRIDGE}", "-H", f"kvm:{hypervisor}"]
         self.run(["gnt-cluster", "init", *words, CLUSTER])
@@ -61,15 +71,17 @@ class Cluster:
         self.run(["gnt-network", "connect", f"--nic-parameters=mode=bridged,link={BRIDGE}", NETWORK])
 
     def install(self) -> None:
-        """`make install` of this checkout, as an administrator would on the node"""
-        self.run(["make", "-C", str(ROOT), "install", "PREFIX=/usr"], timeout=900, host_network=True, env=pip_environment())
+        """`make install` of this checkout, as an administrator would on the node, and the built images in the store"""
+        argv = ["make", "-C", str(ROOT), "install", "PREFIX=/usr"]
+        self.run(argv, timeout=900, host_network=True, env=pip_environment())
+        self.run(["mount", "--bind", "-o", "ro", str(ROOT / "build" / "images"), IMAGE_STORE])
 
     def add_instance(
         self,
         name: str,
         parameters: Mapping[str, str],
         *,
-        os: str = "helper+default",
+        provider: str = "helper+default",
         secret: Mapping[str, str] | None = None,
         disks: Sequence[str] = ("4g",),
         words: Sequence[str] = (),
@@ -77,9 +89,16 @@ class Cluster:
         timeout: float = 600.0,
     ) -> Completed:
         """`gnt-instance add` with a file disk and the address the cluster knows for `name`"""
-        return self.run(
-            [*add_argv(name, parameters, os=os, secret=secret, disks=disks, words=words)], check=check, timeout=timeout
-        )
+        argv = add_argv(name, parameters, provider=provider, secret=secret, disks=disks, words=words)
+        return self.run(argv, check=check, timeout=timeout)
+
+    def start_instance(self, name: str) -> None:
+        """`gnt-instance startup`"""
+        self.run(["gnt-instance", "startup", name])
+
+    def stop_instance(self, name: str) -> None:
+        """`gnt-instance shutdown`, at once: nobody in the instance is asked"""
+        self.run(["gnt-instance", "shutdown", "--force", "--timeout=0", name])
 
     def remove_instance(self, name: str) -> None:
         """Stops and removes an instance; nothing happens if there is none"""
@@ -116,13 +135,41 @@ class Cluster:
         logs = self.capsule.path("/var/log/ganeti/os").glob(f"{action}-*-{name}-*.log")
         return max(logs, key=lambda path: path.stat().st_mtime).read_text(errors="replace")
 
+    @contextmanager
+    def console(self, name: str) -> Iterator[Console]:
+        """The serial console of a running instance; what it prints is kept with the logs"""
+        console = Console(
+            self.capsule.path(f"/run/ganeti/kvm-hypervisor/ctrl/{name}.serial"),
+            self.capsule.folder / "consoles" / f"{name}.log",
+        )
+        try:
+            yield console
+        finally:
+            console.close()
+
+    def disk_of(self, name: str) -> str:
+        """The file of an instance's disk 0, as seen in the capsule"""
+        (path,) = self.capsule.path(f"{STORAGE}/{name}").glob("*.disk0")
+        return f"{STORAGE}/{name}/{path.name}"
+
+    def save_logs(self, folder: Path) -> Path:
+        """Copies Ganeti's logs, those of the OS scripts, and the consoles to `folder`"""
+        folder.mkdir(parents=True, exist_ok=True)
+        for source, name in (
+            (self.capsule.path("/var/log/ganeti"), "ganeti"),
+            (self.capsule.folder / "consoles", "consoles"),
+        ):
+            if source.is_dir():
+                shutil.copytree(source, folder / name, dirs_exist_ok=True)
+        return folder
+
     def destroy(self) -> None:
         """Ends everything"""
         self.capsule.destroy()
 
 
 def plan(name: str) -> Plan:
-    """The capsule of a node: a bridge with the node's address, storage, and the built images as its image store"""
+    """The capsule of a node: a bridge with the node's address, and storage"""
     storage = CAPSULES / name / "storage"
     return Plan(
         name,
@@ -131,7 +178,6 @@ def plan(name: str) -> Plan:
         binds=(
             # O_DIRECT and locks as on a node's own filesystem, not an overlay's
             Bind(storage, STORAGE),
-            Bind(ROOT / "build" / "images", IMAGE_STORE, "ro"),
         ),
         commands=(
             ["ip", "link", "set", "lo", "up"],
@@ -148,13 +194,13 @@ def add_argv(
     name: str,
     parameters: Mapping[str, str],
     *,
-    os: str = "helper+default",
+    provider: str = "helper+default",
     secret: Mapping[str, str] | None = None,
     disks: Sequence[str] = ("4g",),
     words: Sequence[str] = (),
 ) -> list[str]:
     """The command line of `gnt-instance add`, as an administrator would type it"""
-    argv = ["gnt-instance", "add", "-t", "file", "-o", os]
+    argv = ["gnt-instance", "add", "-t", "file", "-o", provider]
     if parameters:
         argv += ["-O", join(parameters)]
     if secret:
@@ -168,6 +214,15 @@ def add_argv(
 def join(parameters: Mapping[str, str]) -> str:
     """Parameters as `-O` takes them: commas in values escaped"""
     return ",".join(f"{key}={value}".replace("\\", "\\\\").replace(",", "\\,") for key, value in parameters.items())
+
+
+def hide(argv: Sequence[str]) -> str:
+    """A command line to show, without the values of secret parameters"""
+    shown = list(argv)
+    for index, word in enumerate(argv[:-1]):
+        if word == "--os-parameters-secret":
+            shown[index + 1] = ",".join(f"{pair.partition('=')[0]}=..." for pair in argv[index + 1].split(","))
+    return shlex.join(shown)
 
 
 def ssh_argv(address: str, key: Path, command: str, *, user: str, known_hosts: Path) -> list[str]:
@@ -187,7 +242,5 @@ def ssh_argv(address: str, key: Path, command: str, *, user: str, known_hosts: P
 
 def pip_environment() -> dict[str, str]:
     """What this machine needs to reach its package index"""
-    import os  # noqa: PLC0415  shadowed by the parameter `os` above
-
     names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "TMPDIR")
     return {key: value for key, value in os.environ.items() if key.startswith("PIP_") or key.upper() in names}

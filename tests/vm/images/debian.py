@@ -31,6 +31,12 @@ BOOT_CODE = 440
 """Bytes of boot.img that go into the first sector; after them come the disk's identifier and the partition table."""
 KERNEL_SECTOR = 0x5C
 """Where boot.img has the sector of core.img (GRUB_BOOT_MACHINE_KERNEL_SECTOR)."""
+INITRD_HOOK = (
+    "mkdir -p $1/etc/initramfs-tools/conf.d $1/usr/share/initramfs-tools/modules.d"
+    " && echo MODULES=list >$1/etc/initramfs-tools/conf.d/small"
+    " && printf 'virtio_pci\\nvirtio_blk\\nvirtio_scsi\\nsd_mod\\n' >$1/usr/share/initramfs-tools/modules.d/small"
+)
+"""Keeps the initrd small: under emulation GRUB reads a few MB a second and the kernel unpacks not many more."""
 BLOCK_LIST = 0x1F4
 """Where core.img's first sector has the sector of its second (GRUB_BOOT_MACHINE_LIST_SIZE, diskboot.S)."""
 
@@ -47,7 +53,7 @@ def main() -> int:
 def names() -> list[str]:
     """File names of all images"""
     variants = tomllib.loads(RECIPE.read_text())["variants"]
-    return [f"debian-{variant}.{kind}" for variant in variants for kind in ("raw", "qcow2")]
+    return [f"debian-{name}.{kind}" for name, layout in variants.items() for kind in layout["formats"]]
 
 
 def image(name: str) -> Path:
@@ -72,7 +78,22 @@ def build_all() -> None:
         for variant, layout in recipe["variants"].items():
             raw = BUILD / f"debian-{variant}.raw"
             make_raw(recipe, layout, root, raw)
-            make_qcow2(raw, raw.with_suffix(".qcow2"))
+            if "qcow2" in layout["formats"]:
+                make_qcow2(raw, raw.with_suffix(".qcow2"))
+
+
+def read(disk: Path, path: str, variant: str = "msdos") -> str:
+    """A file in the root filesystem of a disk that was made from an image, without mounting it
+
+    Raises:
+        FileNotFoundError: there is none
+    """
+    layout = tomllib.loads(RECIPE.read_text())["variants"][variant]
+    start = next(part["start"] for part in layout["partitions"] if part["name"] == "root")
+    shown = run(["debugfs", "-R", f"cat {path}", f"{disk}?offset={start * MIB}"])
+    if b"File not found" in shown.stderr:
+        raise FileNotFoundError(path)
+    return shown.text
 
 
 def key() -> str:
@@ -117,6 +138,7 @@ def install(recipe: Mapping[str, Any], root: Path) -> None:
             "--variant=minbase",
             f"--aptopt={options}",
             "--dpkgopt=force-unsafe-io",
+            f"--essential-hook={INITRD_HOOK}",
             "--include=" + ",".join(recipe["packages"]),
             recipe["suite"],
             str(root),
@@ -186,7 +208,7 @@ def make_raw(recipe: Mapping[str, Any], layout: Mapping[str, Any], root: Path, p
 
 
 def make_qcow2(source: Path, path: Path) -> None:
-    """The raw image `source` as qcow2 at `path`"""
+    """The raw image `source` as qcow2 at `path`, compressed as those that are offered for download"""
     draft = path.with_suffix(".draft")
     run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", str(source), str(draft)], timeout=900)
     draft.rename(path)

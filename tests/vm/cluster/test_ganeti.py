@@ -1,0 +1,190 @@
+"""The project on a real Ganeti: what an administrator types, and what comes of it"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helper_agent.run import CommandFailed, Completed, run
+from tests.vm.cluster.ganeti import IMAGE_STORE, INSTANCES, NETWORK, NODE, Cluster
+from tests.vm.conftest import make_key
+from tests.vm.images import debian
+
+pytestmark = pytest.mark.cluster
+
+NAME = "instance1.test"
+RENAMED = "instance2.test"
+IMPORTED = "instance3.test"
+BROKEN = "instance9.test"
+GIB = 1024**3
+PASSWORD = "kept-to-itself-7Yp3"
+
+
+@pytest.fixture(scope="module")
+def instance(cluster: Cluster, ssh_key: Path) -> Iterator[str]:
+    """An instance deployed from the qcow2 image"""
+    public = ssh_key.with_suffix(".pub").read_text().strip()
+    parameters = {"image": "debian-msdos.qcow2", "users": "root debian", "ssh_keys": public, "swap": "partition:128"}
+    cluster.add_instance(NAME, parameters, secret={"password": PASSWORD})
+    yield NAME
+    cluster.remove_instance(NAME)
+
+
+@pytest.fixture(scope="module")
+def booted(cluster: Cluster, instance: str, ssh_key: Path) -> Iterator[str]:
+    """The same, when it lets us in"""
+    with cluster.console(instance):
+        cluster.wait_for_ssh(instance, ssh_key)
+        yield instance
+
+
+@pytest.fixture
+def broken(cluster: Cluster) -> Iterator[str]:
+    """The name of an instance whose creation fails: Ganeti leaves it there"""
+    yield BROKEN
+    cluster.remove_instance(BROKEN)
+
+
+def test_os_is_valid(cluster: Cluster) -> None:
+    shown = cluster.run(["gnt-os", "diagnose", "helper"]).text
+    assert "[global status: valid]" in shown
+    assert "variants: default" in shown
+
+
+def test_os_info_shows_the_parameters(cluster: Cluster) -> None:
+    shown = cluster.run(["gnt-os", "info", "helper"]).text
+    assert re.search(r"^\s+- image: +\S|^\s*image\b", shown, re.MULTILINE), shown
+    assert "ssh_keys" in shown
+
+
+def test_a_missing_image_is_named_on_the_terminal(cluster: Cluster, broken: str) -> None:
+    failed = cluster.add_instance(broken, {"image": "nowhere.raw"}, check=False)
+    assert failed.returncode != 0
+    assert "E-IMAGE-MISSING: " in printed(failed)
+    assert "nowhere.raw" in printed(failed)
+    assert "Traceback" not in printed(failed)
+
+
+def test_a_disk_too_small_is_refused(cluster: Cluster, broken: str) -> None:
+    failed = cluster.add_instance(broken, {"image": "debian-msdos.raw"}, disks=("1g",), check=False)
+    assert "E-DISK-SMALL: " in printed(failed)
+
+
+def test_a_wrong_value_is_refused_before_there_is_an_instance(cluster: Cluster) -> None:
+    failed = cluster.add_instance(BROKEN, {"image": "debian-msdos.raw", "image_format": "floppy"}, check=False)
+    assert "E-PARAMETER: " in printed(failed)
+    assert "floppy" in printed(failed)
+    assert BROKEN not in cluster.run(["gnt-instance", "list", "--no-headers", "-o", "name"]).text
+
+
+def test_cluster_defaults_are_checked_and_obeyed(cluster: Cluster, broken: str) -> None:
+    refused = cluster.run(["gnt-os", "modify", "-O", "image_format=floppy", "helper+default"], check=False)
+    assert "E-PARAMETER: " in printed(refused)
+    cluster.run(["gnt-os", "modify", "-O", "image=elsewhere.raw", "helper+default"])
+    try:
+        failed = cluster.add_instance(broken, {}, check=False)
+    finally:
+        cluster.run(["gnt-os", "modify", "-O", "-image", "helper+default"])
+    assert "elsewhere.raw" in printed(failed)
+
+
+def test_the_failed_helper_leaves_nothing(cluster: Cluster, broken: str) -> None:
+    failed = cluster.add_instance(
+        broken, {"image": "debian-msdos.raw", "users": "nobody-of-this-name", "password_hash": "*"}, check=False
+    )
+    assert "E-" in printed(failed)
+    assert not [
+        path for path in cluster.capsule.path("/run/ganeti-instance-helper").glob("*/*") if "lock" not in path.name
+    ]
+    assert "helper-root" not in cluster.run(["ps", "axww", "-o", "args"]).text
+
+
+def test_login_by_key(cluster: Cluster, booted: str, ssh_key: Path) -> None:
+    assert cluster.ssh(booted, ssh_key, "id -un").text.strip() == "root"
+    assert cluster.ssh(booted, ssh_key, "id -un", user="debian").text.strip() == "debian"
+
+
+def test_the_instance_is_itself(cluster: Cluster, booted: str, ssh_key: Path) -> None:
+    assert cluster.ssh(booted, ssh_key, "hostname -f").text.strip() == booted
+    machine_id = cluster.ssh(booted, ssh_key, "cat /etc/machine-id").text.strip()
+    assert re.fullmatch(r"[0-9a-f]{32}", machine_id)
+    assert machine_id != "0123456789abcdef0123456789abcdef"
+    addresses = cluster.ssh(booted, ssh_key, "ip -4 -brief address show scope global").text
+    assert f"{INSTANCES[booted]}/24" in addresses
+    assert "default via 10.77.0.1" in cluster.ssh(booted, ssh_key, "ip route").text
+
+
+def test_root_has_grown(cluster: Cluster, booted: str, ssh_key: Path) -> None:
+    size = int(cluster.ssh(booted, ssh_key, "df --block-size=1 --output=size / | tail -n 1").text)
+    assert 3.5 * GIB < size < 4 * GIB
+    assert cluster.ssh(booted, ssh_key, "swapon --show=SIZE --bytes --noheadings").text.strip()
+
+
+def test_the_log_announced_the_host_key(cluster: Cluster, booted: str) -> None:
+    seen = run(["ssh-keygen", "-lf", str(cluster.known_hosts)]).text.split()[1]
+    assert seen in cluster.log_of("add", booted)
+
+
+def test_secrets_are_in_no_log(cluster: Cluster, booted: str) -> None:
+    grep = cluster.run(["grep", "-rlF", PASSWORD, "/var/log/ganeti/os", "/run"], check=False)
+    assert grep.text == ""
+
+
+def test_rename(cluster: Cluster, instance: str, ssh_key: Path) -> None:
+    cluster.stop_instance(instance)
+    cluster.run(["gnt-instance", "rename", "--no-ip-check", "--no-name-check", instance, RENAMED])
+    try:
+        assert read(cluster, RENAMED, "/etc/hostname") == "instance2\n"
+        assert f"{RENAMED} instance2" in " ".join(read(cluster, RENAMED, "/etc/hosts").split())
+    finally:
+        cluster.run(["gnt-instance", "rename", "--no-ip-check", "--no-name-check", RENAMED, instance])
+    assert read(cluster, instance, "/etc/hostname") == "instance1\n"
+
+
+def test_export_and_import(cluster: Cluster, instance: str, ssh_key: Path) -> None:
+    cluster.stop_instance(instance)
+    cluster.run(["gnt-backup", "export", "-n", NODE, "--noshutdown", instance])
+    words = ["-t", "file", "-n", NODE, f"--src-node={NODE}", f"--src-dir={instance}", "--disk", "0:size=5g"]
+    words += ["--net", f"0:ip={INSTANCES[IMPORTED]},network={NETWORK}", "--no-ip-check", "--no-name-check"]
+    imported = cluster.run(["gnt-backup", "import", *words, IMPORTED])
+    try:
+        assert "WARNING" not in printed(imported).upper()
+        assert read(cluster, IMPORTED, "/etc/hostname") == "instance3\n"
+        assert ssh_key.with_suffix(".pub").read_text().strip() in read(cluster, IMPORTED, "/root/.ssh/authorized_keys")
+    finally:
+        cluster.remove_instance(IMPORTED)
+
+
+def test_reinstall_with_other_parameters(cluster: Cluster, instance: str, ssh_key: Path, tmp_path: Path) -> None:
+    other = make_key(tmp_path / "other")
+    public = other.with_suffix(".pub").read_text().strip()
+    cluster.stop_instance(instance)
+    settings = {"image": f"{IMAGE_STORE}/debian-msdos.raw", "ssh_keys": public, "hostname": "other.test"}
+    argument = ",".join(f"{key}={value}" for key, value in settings.items())
+    cluster.run(["gnt-instance", "reinstall", "--force", "-O", argument, instance])
+    cluster.start_instance(instance)
+    cluster.known_hosts.unlink(missing_ok=True)
+    with cluster.console(instance):
+        cluster.wait_for_ssh(instance, other)
+        assert cluster.ssh(instance, other, "hostname -f").text.strip() == "other.test"
+        with pytest.raises(CommandFailed):
+            cluster.ssh(instance, ssh_key, "true")
+
+
+def test_remove(cluster: Cluster, broken: str) -> None:
+    cluster.add_instance(broken, {"image": "nowhere.raw"}, check=False)
+    cluster.remove_instance(broken)
+    assert broken not in cluster.run(["gnt-instance", "list", "--no-headers", "-o", "name"]).text
+
+
+def read(cluster: Cluster, name: str, path: str) -> str:
+    """A file of a stopped instance, without booting or mounting it"""
+    return debian.read(cluster.capsule.path(cluster.disk_of(name)), path)
+
+
+def printed(completed: Completed) -> str:
+    """All that a command printed"""
+    return (completed.stdout + completed.stderr).decode()
