@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 
+from helper_agent.distros.users import User
 from helper_agent.root import Root
 
 INCLUDES_MAX = 16
@@ -29,6 +30,14 @@ def settings(root: Root, path: str) -> dict[str, list[list[str]]]:
 def first(found: dict[str, list[list[str]]], keyword: str, default: list[str]) -> list[str]:
     """The arguments of the line that counts, `default` without one"""
     return found.get(keyword.lower(), [default])[0]
+
+
+def user_path(pattern: str, user: User) -> str:
+    """AuthorizedKeysFile for one user: its tokens replaced, relative to the home (sshd_config(5), TOKENS)"""
+    tokens = {"h": user.home, "u": user.name, "U": str(user.uid), "%": "%"}
+    head, *parts = pattern.replace("%%", "%\0").split("%")
+    path = head + "".join(tokens.get("%" if part[:1] == "\0" else part[:1], "") + part[1:] for part in parts)
+    return path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
 
 
 def _read(root: Root, path: str, found: dict[str, list[list[str]]], depth: int) -> None:

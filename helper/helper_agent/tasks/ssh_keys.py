@@ -35,17 +35,9 @@ def run(context: Context) -> None:
             "The image's sshd reads no key files (AuthorizedKeysFile none)", "change that or give no ssh_keys"
         )
     for user in users.find(root, context.options.items("users")):
-        _install(root, user, _path(pattern, user), context.options.items("keys"))
+        _install(root, user, sshd.user_path(pattern, user), context.options.items("keys"))
         _warn(context, settings, user)
     context.log.info(f"Keys installed for {', '.join(context.options.items('users'))}")
-
-
-def _path(pattern: str, user: users.User) -> str:
-    """AuthorizedKeysFile's tokens replaced (sshd_config(5)), relative to the user's home"""
-    tokens = {"h": user.home, "u": user.name, "U": str(user.uid), "%": "%"}
-    head, *parts = pattern.replace("%%", "%\0").split("%")
-    path = head + "".join(tokens.get("%" if part[:1] == "\0" else part[:1], "") + part[1:] for part in parts)
-    return path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
 
 
 def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> None:
@@ -70,6 +62,8 @@ def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> 
 def _warn(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:
     if sshd.first(settings, "PubkeyAuthentication", ["yes"])[0].lower() == "no":
         context.log.warning("The image's sshd accepts no keys (PubkeyAuthentication no)")
+    if context.root.is_dir(user.home) and context.root.stat(user.home).st_mode & 0o022:
+        context.log.warning(f"Others may write to {user.home}, so the image's sshd refuses its keys (StrictModes)")
     permit = sshd.first(settings, "PermitRootLogin", ["prohibit-password"])[0].lower()
     if user.uid == 0 and permit in ("no", "forced-commands-only"):
         context.log.warning(f"The image's sshd lets {user.name} not log in with a key (PermitRootLogin {permit})")

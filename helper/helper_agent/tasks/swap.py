@@ -6,13 +6,9 @@ the root filesystem.
 
 from __future__ import annotations
 
-import fcntl
-import os
-
 from helper_agent.api import Context, Option, Skip, Task
-from helper_agent.disk import swap
+from helper_agent.disk import swapfile
 from helper_agent.root import Root
-from helper_agent.syscalls import FS_IOC_GETFLAGS
 
 TASK = Task(
     name="swap",
@@ -27,9 +23,6 @@ TASK = Task(
 
 FSTAB = "/etc/fstab"
 FILE = "/swapfile"
-FS_IOC_SETFLAGS = 0x40086602
-FS_NOCOW_FL = 0x00800000
-"""include/uapi/linux/fs.h."""
 
 
 def run(context: Context) -> None:
@@ -38,26 +31,10 @@ def run(context: Context) -> None:
     if not uuid and size <= 0:
         raise Skip("no swap was asked for")
     if size > 0:
-        _make(context.root, size, nocow=context.system.root_type == "btrfs")
+        swapfile.make(context.root, FILE, size, nocow=context.system.root_type == "btrfs")
         _add(context.root, FILE)
     if uuid:
         _add(context.root, f"UUID={uuid}")
-
-
-def _make(root: Root, size: int, *, nocow: bool) -> None:
-    """A file without holes and with the header mkswap(8) writes; on btrfs it must not be copied on write (btrfs(5))"""
-    fd = root.create(FILE, mode=0o600)
-    try:
-        if nocow:
-            flags = int.from_bytes(fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(8))[:4], "little") | FS_NOCOW_FL
-            fcntl.ioctl(fd, FS_IOC_SETFLAGS, flags.to_bytes(8, "little"))
-        os.posix_fallocate(fd, 0, size)
-        os.pwrite(fd, swap.header(size, os.urandom(16).hex()), 0)
-    except OSError:
-        root.remove(FILE)  # half a swap file would keep the room that is lacking
-        raise
-    finally:
-        os.close(fd)
 
 
 def _add(root: Root, device: str) -> None:

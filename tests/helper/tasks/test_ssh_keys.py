@@ -95,6 +95,13 @@ def test_root_that_may_not_log_in_is_warned_of(bench: Bench, context: Make, line
     assert len(bench.log.of("warning")) == 1
 
 
+def test_a_home_others_may_write_to_is_warned_of(bench: Bench, context: Make) -> None:
+    task = context(ssh_keys.TASK, KEYS)
+    (bench.tree / "/root").chmod(0o775)
+    ssh_keys.run(task)
+    assert "StrictModes" in bench.log.of("warning")[0]
+
+
 def test_without_sshd_the_usual_file(bench: Bench, context: Make) -> None:
     (bench.tree / "/etc/ssh/sshd_config").unlink()
     ssh_keys.run(context(ssh_keys.TASK, KEYS))
