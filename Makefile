@@ -78,7 +78,7 @@ lint: $(VENV)/.unit ## ruff and mypy --strict, as the tests run them
 
 .PHONY: bench
 bench: packages $(VENV)/.vm helper-image test-images ## measure a deployment against its floor, in one run
-	$(PYTHON) -m tests.bench
+	PYTHONPATH=host:helper $(PYTHON) -m tests.bench
 
 .PHONY: clean
 clean: ## remove everything that was built

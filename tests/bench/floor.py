@@ -79,5 +79,3 @@ def bare_argv(kernel: str, initrd: str) -> list[str]:
 def disk_bytes(path: str) -> int:
     """Bytes that `path` really occupies"""
     return os.stat(path).st_blocks * 512
-
-
