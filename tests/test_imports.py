@@ -1,0 +1,90 @@
+"""Imports point one way, and what the guest imports on its main path is light"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent.parent
+HOST = sorted((HERE / "host").rglob("*.py"))
+AGENT = sorted((HERE / "helper" / "helper_agent").rglob("*.py"))
+TASKS = [path for path in AGENT if path.parent.name == "tasks"]
+
+SHARED = {"helper_agent.protocol", "helper_agent.run"}
+"""All of the agent that the host may import."""
+FOR_TASKS = ("helper_agent.api", "helper_agent.protocol")
+FOR_BUILT_IN_TASKS = (
+    "helper_agent.root",
+    "helper_agent.distros",
+    "helper_agent.net",
+    "helper_agent.disk",
+    "helper_agent.filesystems",
+)
+HEAVY = ("dataclasses", "pathlib", "inspect", "pyudev", "jinja2", "logging", "tempfile", "shutil", "ipaddress")
+"""Each costs an emulated guest a tenth of a second or more; the agent does without, or imports them late."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules that `path` names in any import statement, those for type checking only left out"""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module
+            # `from package import module` names a module, `from module import name` doesn't: both are covered
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def named(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("path", HOST, ids=lambda path: str(path.relative_to(HERE)))
+def test_the_host_imports_only_the_wire_and_run_of_the_agent(path: Path) -> None:
+    for module in imports(path):
+        if named(module, ("helper_agent",)) and module != "helper_agent":
+            assert named(module, tuple(SHARED)), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", AGENT, ids=lambda path: str(path.relative_to(HERE)))
+def test_the_agent_never_imports_the_host(path: Path) -> None:
+    assert not [module for module in imports(path) if named(module, ("helper_host", "host", "tests"))]
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_tasks_import_the_api_and_where_distros_and_disks_differ(path: Path) -> None:
+    for module in imports(path):
+        if named(module, ("helper_agent",)) and module != "helper_agent":
+            assert named(module, (*FOR_TASKS, *FOR_BUILT_IN_TASKS)), f"{path} imports {module}"
+
+
+def test_the_agent_starts_light() -> None:
+    """What is in memory when the run begins, the built-in tasks with it"""
+    script = (
+        f"import sys; sys.path.insert(0, {str(HERE / 'helper')!r})\n"
+        "from helper_agent import agent\n"
+        "before = set(sys.modules)\n"
+        "agent.real_layers()\n"
+        "print(*sorted(before), '|', *sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
+    hello, _, everything = done.stdout.partition("|")
+    assert not set(HEAVY) & set(everything.split())
+    # `hello` goes out before these are needed
+    assert not {"ctypes", "subprocess", "helper_agent.root", "helper_agent.registry"} & set(hello.split())
