@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from helper_agent.api import Context, Skip, TaskError
+from helper_agent.disk import swapfile
+from helper_agent.root import Root
+from helper_agent.run import run
 from helper_agent.tasks import swap
 from tests.helper import traps
 from tests.helper.distros import trees
@@ -85,3 +89,26 @@ def test_trapped(bench: Bench, trap: traps.Trap, path: str) -> None:
     task = context(bench, file_mib=1, partition_uuid=UUID)
     with traps.laid(trap, bench.tree, path, replaces=path == "/swapfile"), contextlib.suppress(TaskError):
         swap.run(task)
+
+
+@pytest.mark.root
+def test_btrfs_takes_the_file_as_swap(tmp_path: Path) -> None:
+    """On a real btrfs: no copy on write, no hole; the kernel refuses anything else (btrfs(5), SWAPFILE SUPPORT)"""
+    image = tmp_path / "btrfs"
+    with image.open("wb") as file:
+        file.truncate(200 << 20)
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    run(["mkfs.btrfs", "-q", str(image)])
+    run(["mount", "-o", "loop", str(image), str(mounted)])
+    try:
+        root = Root(str(mounted))
+        swapfile.make(root, "/swapfile", 16 << 20, nocow=True)
+        assert "C" in run(["lsattr", str(mounted / "swapfile")]).text.split()[0]
+        assert (mounted / "swapfile").stat().st_blocks * 512 >= 16 << 20
+        with pytest.raises(OSError, match="No space"):
+            swapfile.make(root, "/large", 1 << 30, nocow=True)
+        root.close()
+        assert os.listdir(mounted) == ["swapfile"]
+    finally:
+        run(["umount", str(mounted)])
