@@ -113,11 +113,12 @@ def build(
     for part in parts:
         if part.path:
             tree.folder(part.path)
-    for part in parts:
+    # Inner mount points first: /boot/efi is a folder in /boot's filesystem
+    for part in sorted(parts, key=lambda one: -len(one.path)):
         if part.filesystem in ("none", "extended"):
             continue
         content = path.with_name(f"{path.name}.{part.number}")
-        make(content, part, tree.path if part.path == "/" else None, mkfs if part.path == "/" else ())
+        make(content, part, _split(tree.path, part), mkfs if part.path == "/" else ())
         _run(["dd", f"if={content}", f"of={path}", "bs=1M", f"seek={part.offset // MIB}", "conv=sparse,notrunc"])
         content.unlink()
     if disk_mib:
@@ -149,6 +150,17 @@ def make(file: Path, part: Part, tree: Path | None, arguments: Sequence[str] = (
         _run(["mkswap", "-U", part.uuid, name])
     else:
         raise ValueError(kind)
+
+
+def _split(tree: Path, part: Part) -> Path | None:
+    """What of `tree` is to be in `part`; the root comes last, and has mount points in place of what is elsewhere"""
+    if part.path in ("", "/"):
+        return tree if part.path else None
+    own = tree.with_name(f"{tree.name}.{part.number}")
+    place = tree / part.path.lstrip("/")
+    place.rename(own)
+    place.mkdir()
+    return own
 
 
 def _place(layout: str, filesystem: str, root_mib: int) -> list[Part]:

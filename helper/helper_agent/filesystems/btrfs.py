@@ -22,7 +22,8 @@ def grow(_device: str, path: str) -> None:
     """See `Filesystem.grow`; the filesystem has one device (id 1), which "max" without an id means"""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(fd, BTRFS_IOC_RESIZE, struct.pack("=q4088s", 0, b"max"))
+        # A bytearray, since Python refuses an immutable argument of more than 1 KiB
+        fcntl.ioctl(fd, BTRFS_IOC_RESIZE, bytearray(struct.pack("=q4088s", 0, b"max")))
     finally:
         os.close(fd)
 

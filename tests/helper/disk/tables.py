@@ -90,8 +90,8 @@ def gpt(
 def _header(fields: Mapping[str, int], entries_checksum: int) -> bytes:
     def packed(checksum: int) -> bytes:
         return struct.pack(
-            "<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, fields["header_size"], checksum, 0, fields["own"], fields["other"],
-            fields["first"], fields["last"], DISK_GUID.bytes_le, fields["entries"], fields["count"], fields["size"],
+            "<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, fields["header_size"], checksum, 0, fields["own"],
+            fields["other"], fields["first"], fields["last"], DISK_GUID.bytes_le, fields["entries"], fields["count"], fields["size"],
             entries_checksum,
         )  # fmt: skip
 
@@ -114,7 +114,7 @@ def msdos(
     sector_size: int = 512,
     after: Mapping[int, bytes] | None = None,
 ) -> Path:
-    """An msdos table; `records` are extended boot records by their sector, entries as they are on the disk (relative)"""
+    """An msdos table; `records` are extended boot records by their sector, their entries as on the disk"""
     with path.open("wb") as file:
         file.truncate(sectors * sector_size)
         file.write(_sector(entries))
