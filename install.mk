@@ -61,6 +61,7 @@ $(WHEELS)/.package: $(WHEELS)/.dependencies $(SOURCES) pyproject.toml LICENSE $(
 	touch $@
 
 # The virtual environment is written by hand: venv would write the place where it is made into it, and bring pip.
+.SILENT: stage install uninstall dist
 .PHONY: stage
 stage: $(WHEELS)/.package
 	rm -rf $(STAGE)
@@ -96,13 +97,15 @@ define KEEP_OR_PUT
 	  echo "kept: $(SETTINGSDIR)/$(1) was edited; the new one is $(DOCDIR)/$(1)"; fi
 endef
 
-# $(1): a folder of STAGE or the helper image, $(2): where it goes, in one step as far as readers can see
+# $(1): what, $(2): where it goes, in one step as far as readers can see; what has a leading dot Ganeti doesn't see
+NEW = $(DESTDIR)$(dir $(2)).$(notdir $(2)).new
+OLD = $(DESTDIR)$(dir $(2)).$(notdir $(2)).old
 define SWAP_FOLDER
-	rm -rf $(DESTDIR)$(2).new $(DESTDIR)$(2).old
-	cp -rP $(1) $(DESTDIR)$(2).new
-	if [ -e $(DESTDIR)$(2) ]; then mv $(DESTDIR)$(2) $(DESTDIR)$(2).old; fi
-	mv $(DESTDIR)$(2).new $(DESTDIR)$(2)
-	rm -rf $(DESTDIR)$(2).old
+	rm -rf $(NEW) $(OLD)
+	cp -rP $(1) $(NEW)
+	if [ -e $(DESTDIR)$(2) ]; then mv $(DESTDIR)$(2) $(OLD); fi
+	mv $(NEW) $(DESTDIR)$(2)
+	rm -rf $(OLD)
 endef
 
 .PHONY: install
@@ -159,3 +162,10 @@ dist: ## make a tarball that unpacks at / of other nodes with the same Debian re
 	    --owner=0 --group=0 --numeric-owner | gzip -9 -n >$(DIST)
 	rm -rf $(BUILD)/dist
 	@echo "made: $(DIST); unpack it on other nodes with: tar -xzf FILE -C /"
+	@echo "then copy the settings: gnt-cluster copyfile $(SETTINGSDIR)/config.toml (and variants.list, variants/*)"
+
+# generated, and held equal to the table by a test
+.PHONY: parameters-list
+parameters-list: $(VENV)/.unit ## write host/definition/parameters.list anew from the table of OS parameters
+	PYTHONPATH=host:helper $(PYTHON) -c 'from helper_host.ganeti.parameters import parameters_list as make; print(make(), end="")' \
+	  >host/definition/parameters.list

@@ -236,8 +236,8 @@ def _parameters(path: str, table: object) -> dict[str, str]:
     result = {}
     for name, value in table.items():
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            # ssh_keys is a list of lines, every other list one of words
-            result[name] = "\n".join(value)
+            row = parameters.Parameters.rows.get(name)
+            result[name] = ("\n" if row is not None and row.lines else " ").join(value)
         elif type(value) in (str, int):
             result[name] = str(value)
         else:

@@ -30,7 +30,7 @@ SEPARATORS = re.compile(r"(?:[ \t\r\n]|\\n)*")
 WORD = re.compile(r'(?:"(?:[^"\\\n]|\\.)*"|(?!\\n)[^\s"])+')
 """A field; blanks and `\\n` only between quotes."""
 BLANKS = re.compile(r"[ \t]+")
-OPTIONS = re.compile(r'[A-Za-z-]+(?:=(?:"(?:[^"\\\n]|\\.)*"|[^\s",]+))?(?:,[A-Za-z-]+(?:="(?:[^"\\\n]|\\.)*")?)*,?')
+OPTIONS = re.compile(r'[A-Za-z0-9-]+(?:="(?:[^"\\\n]|\\.)*")?(?:,[A-Za-z0-9-]+(?:="(?:[^"\\\n]|\\.)*")?)*')
 REMEDY = "give the lines of a .pub file as they are"
 
 
@@ -98,7 +98,8 @@ def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
 def _check_blob(kind: str, blob: str, number: int) -> None:
     """Whether it is a whole key of that type: strings with their lengths before them (RFC 4253 section 6.6)"""
     try:
-        data = binascii.a2b_base64(blob.encode("ascii"), strict_mode=True)
+        # Python lets a superfluous = at the end pass
+        data = binascii.a2b_base64(blob.encode("ascii") if len(blob) % 4 == 0 else b"!", strict_mode=True)
     except (ValueError, UnicodeEncodeError):
         raise Invalid(f"has a damaged key in line {number} (not base64)", REMEDY) from None
     fields = []

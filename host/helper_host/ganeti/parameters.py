@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 from helper_host.errors import ProviderError
 from helper_host.ganeti import values
 from helper_host.ganeti.values import Invalid
+from helper_host.log import printable
 
 ENVIRONMENT = "OSP_"
 """Prefix of the variables that carry them."""
@@ -33,6 +34,7 @@ class Parameter(Generic[T]):
         example: str,
         shown: str = "",
         secret: bool = False,
+        lines: bool = False,
         exclusive: tuple[str, ...] = (),
         aliases: tuple[str, ...] = (),
     ) -> None:
@@ -47,6 +49,8 @@ class Parameter(Generic[T]):
         """The default, for people."""
         self.secret = secret
         """Its value is never shown."""
+        self.lines = lines
+        """Its value may have newlines."""
         self.exclusive = exclusive
         """Other parameters that can't be set with it."""
         self.aliases = aliases
@@ -140,6 +144,7 @@ class Parameters:
         example="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g me@example.org",
         shown="none added",
         secret=True,
+        lines=True,
     )
     hostname = Parameter(values.hostname, "", "Hostname", example="www.example.org", shown="the instance's name")
     swap = Parameter(
@@ -222,7 +227,7 @@ def parse_values(given: Mapping[str, str]) -> Parameters:
 
 def _parsed(row: Parameter[Any], name: str, text: str) -> object:
     try:
-        values.check_text(text, newlines=row is Parameters.ssh_keys)
+        values.check_text(text, newlines=row.lines)
         return row.parse(text)
     except Invalid as invalid:
         quoted = "the value" if row.secret else values.quote(text, QUOTED_MAX)
@@ -233,7 +238,7 @@ def _parsed(row: Parameter[Any], name: str, text: str) -> object:
 
 def error(name: str, cause: str, remedy: str) -> ProviderError:
     """E-PARAMETER for a parameter, under the name that the user typed"""
-    return ProviderError("E-PARAMETER", f"OS parameter '{name}': {cause}", remedy)
+    return ProviderError("E-PARAMETER", f"OS parameter '{name}': {printable(cause)}", remedy)
 
 
 def variable(name: str) -> str:

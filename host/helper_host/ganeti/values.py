@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from helper_host.ganeti.environment import address_bits
+from helper_host.log import printable
 
 if TYPE_CHECKING:
     from helper_host.image.checksum import Checksum
@@ -56,8 +57,8 @@ class Swap(NamedTuple):
 
 
 def quote(text: str, limit: int) -> str:
-    """A value as the user typed it, between quotes, cut to `limit` characters"""
-    return f"'{text}'" if len(text) <= limit else f"'{text[:limit]}...'"
+    """A value as the user typed it, between quotes, on one line, cut to `limit` characters"""
+    return f"'{printable(text)}'" if len(text) <= limit else f"'{printable(text[:limit])}...'"
 
 
 def check_text(text: str, *, newlines: bool) -> None:

@@ -1,0 +1,107 @@
+"""Tasks' options made from parameters, host keys among them"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from helper_agent import registry, tasks
+from helper_agent.api import Task
+from helper_host.ganeti import host_keys
+from helper_host.ganeti.options import task_options
+from helper_host.ganeti.parameters import Parameters, parse_values
+
+KEY = Parameters.rows["ssh_keys"].example
+EVERYTHING = {
+    "hostname": "web.example.org",
+    "users": "root admin",
+    "password": "canary",
+    "ssh_keys": KEY,
+    "dns_servers": "192.0.2.1",
+    "dns_search": "example.org",
+}
+
+
+def declared() -> dict[str, Task]:
+    """The agent's own tasks"""
+    modules = (
+        importlib.import_module(f"helper_agent.tasks.{info.name}") for info in pkgutil.iter_modules(tasks.__path__)
+    )
+    return {module.TASK.name: module.TASK for module in modules}
+
+
+@pytest.mark.parametrize("swap", ["file:64", "partition:64"])
+@pytest.mark.parametrize("action", ["create", "rename"])
+def test_the_agent_takes_every_option(swap: str, action: str) -> None:
+    known = declared()
+    made = task_options(parse_values({**EVERYTHING, "swap": swap}), action=action)
+    for name, options in made.options.items():
+        registry.check_options(known[name], options)
+        assert action in known[name].actions
+
+
+def test_password_and_keys() -> None:
+    options = task_options(parse_values(EVERYTHING)).options
+    assert options["password"]["users"] == ["root", "admin"]
+    assert [text[:3] for text in options["password"]["hashes"]] == ["$y$", "$6$"]
+    assert options["ssh-keys"] == {"users": ["root", "admin"], "keys": [KEY]}
+    assert options["hostname"] == {"name": "web.example.org"}
+    assert options["network"] == {"dns_servers": ["192.0.2.1"], "dns_search": ["example.org"]}
+    assert "canary" not in str(options)
+
+
+def test_a_hash_is_passed_on() -> None:
+    text = "$6$saltsalt$" + "a" * 86
+    assert task_options(parse_values({"password_hash": text})).options["password"]["hashes"] == [text]
+
+
+def test_nothing_given_means_host_keys_only() -> None:
+    made = task_options(parse_values({}), name="web.example.org")
+    assert list(made.options) == ["host-keys"]
+    assert all(line.endswith(" root@web") for line in made.options["host-keys"]["public_keys"])
+
+
+def test_rename_makes_nothing_but_the_hostname() -> None:
+    made = task_options(parse_values(EVERYTHING), action="rename")
+    assert made == ({"hostname": {"name": "web.example.org"}}, ())
+    assert task_options(parse_values({}), action="rename").options == {}
+
+
+def test_skipped_tasks_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_keys, "make", None)
+    made = task_options(parse_values({"skip_tasks": "host-keys password", "password": "x"}))
+    assert made == ({}, ())
+
+
+def test_a_swap_partition_has_one_uuid() -> None:
+    options = task_options(parse_values({"swap": "partition:64", "skip_tasks": "host-keys"})).options
+    assert options["swap-partition"]["size_mib"] == 64
+    assert options["swap-partition"]["uuid"] == options["swap"]["partition_uuid"]
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    made = task_options(parse_values(EVERYTHING))
+    assert "PRIVATE" not in repr(made)
+    assert "$y$" not in repr(made)
+    assert "PRIVATE" not in repr(host_keys.make("web"))
+
+
+@pytest.mark.programs
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is a second opinion")
+def test_ssh_keygen_reads_the_host_keys(tmp_path: Path) -> None:
+    for key in host_keys.make("web"):
+        private, public = tmp_path / "key", tmp_path / "key.pub"
+        private.unlink(missing_ok=True)
+        private.touch(0o600)
+        private.write_text(key.private)
+        public.write_text(f"{key.public}\n")
+        derived = subprocess.run(["ssh-keygen", "-y", "-f", private], capture_output=True, text=True, check=True)
+        assert derived.stdout.split()[:2] == key.public.split()[:2]
+        listed = subprocess.run(["ssh-keygen", "-l", "-f", public], capture_output=True, text=True, check=True).stdout
+        _, fingerprint, comment, kind = listed.split()
+        assert (f"{kind.strip('()')} {fingerprint}", comment) == (key.fingerprint, "root@web")

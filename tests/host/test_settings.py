@@ -1,0 +1,148 @@
+"""Settings: files, variants, and every way in which they can be wrong"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from helper_host import settings
+from helper_host.errors import ProviderError
+from helper_host.settings import Settings, load
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty settings folder"""
+    (tmp_path / "variants").mkdir()
+    return tmp_path
+
+
+def write(folder: Path, text: str, variant: str = "") -> Path:
+    path = folder / "variants" / f"{variant}.toml" if variant else folder / "config.toml"
+    path.write_text(text)
+    path.chmod(0o644)
+    return path
+
+
+def refusal(folder: Path, variant: str = "") -> str:
+    with pytest.raises(ProviderError) as caught:
+        load(variant, str(folder))
+    assert caught.value.code == "E-SETTINGS"
+    return str(caught.value)
+
+
+def test_without_a_file_there_are_defaults(folder: Path) -> None:
+    loaded = load("default", str(folder))
+    assert loaded.memory_mib == 256
+    assert loaded.accel == "auto"
+    assert loaded.image_store == "/var/lib/ganeti-instance-helper/images"
+
+
+def test_the_file_overrides_the_defaults_and_the_variant_the_file(folder: Path) -> None:
+    write(folder, 'memory_mib = 512\naccel = "tcg"\nimage_folders = ["/srv/a/"]\n')
+    write(folder, "memory_mib = 1024\n", variant="big")
+    assert load("", str(folder)).memory_mib == 512
+    big = load("big", str(folder))
+    assert (big.memory_mib, big.accel, big.image_folders) == (1024, "tcg", ("/srv/a",))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("memory = 3\n", "did you mean memory_mib?"),
+        ("colour = 3\n", "unknown key 'colour'"),
+        ("memory_mib = true\n", "memory_mib = True must be a number of MiB"),
+        ("memory_mib = 4\n", "memory_mib = 4 must be"),
+        ("total_timeout = 0\n", "total_timeout = 0 must be a number of seconds"),
+        ("total_timeout = nan\n", "total_timeout = nan must be"),
+        ("total_timeout = inf\n", "total_timeout = inf must be"),
+        ('accel = "fast"\n', "accel = 'fast' must be"),
+        ('image_store = "images"\n', "image_store = 'images' must be an absolute path"),
+        ('image_store = "/a/../b"\n', "must be an absolute path"),
+        ('image_folders = "/a"\n', "must be a list"),
+        ("wipe_rest = 1\n", "wipe_rest = 1 must be true or false"),
+        ("memory_mib = \n", "is not TOML"),
+        ("[parameters]\nimage = 3.5\n", "[parameters] image must be"),
+        ("[parameters]\nswap = 'x'\n", "OS parameter 'swap': 'x' is neither"),
+        ("[parameters]\nsawp = 'x'\n", "OS parameter 'sawp': is not known"),
+        ("parameters = 3\n", "parameters must be a table"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_key(folder: Path, text: str, words: str) -> None:
+    path = write(folder, text)
+    message = refusal(folder)
+    assert words in message
+    assert str(path) in message
+
+
+def test_a_secret_in_a_file_is_not_quoted(folder: Path) -> None:
+    write(folder, "[parameters]\npassword_hash = 'canary'\n")
+    assert "canary" not in refusal(folder)
+
+
+def test_a_file_that_others_can_write_is_refused(folder: Path) -> None:
+    write(folder, "memory_mib = 512\n").chmod(0o666)
+    assert "chmod go-w" in refusal(folder)
+
+
+def test_somebody_elses_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(folder, "memory_mib = 512\n")
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 0)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert "does not belong to root" in refusal(folder)
+
+
+def test_a_fifo_neither_blocks_nor_passes(folder: Path) -> None:
+    os.mkfifo(folder / "config.toml", 0o600)
+    assert "is not a regular file" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["../config", "a/b", "", " ", "-x"])
+def test_a_variants_name_leads_nowhere_else(folder: Path, name: str) -> None:
+    write(folder, "memory_mib = 512\n")
+    if name:
+        refusal(folder, name)
+    else:
+        load(name, str(folder))
+
+
+def test_parameter_defaults_become_texts(folder: Path) -> None:
+    write(folder, '[parameters]\nroot_partition = 2\ndns_servers = ["192.0.2.1", "192.0.2.2"]\n')
+    assert load("", str(folder)).parameters == {"root_partition": "2", "dns_servers": "192.0.2.1 192.0.2.2"}
+
+
+def test_the_example_is_all_comments_and_right_when_they_are_taken_away(folder: Path) -> None:
+    text = settings.example()
+    assert all(not line or line.startswith("#") for line in text.splitlines())
+    bare = "\n".join(line.removeprefix("#") for line in text.splitlines() if not line.startswith("# "))
+    assert tomllib.loads(bare).keys() == {*Settings.rows, "parameters"}
+    write(folder, bare)
+    loaded = load("", str(folder))
+    for name, row in Settings.rows.items():
+        assert getattr(loaded, name) == row.default, name
+
+
+def test_the_installed_example_needs_no_toml_parser(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, settings.example())
+    monkeypatch.setattr(tomllib, "loads", None)
+    assert load("", str(folder)).values == {}
+
+
+def test_settings_do_not_change() -> None:
+    loaded = Settings.of(accel="tcg")
+    with pytest.raises(AttributeError):
+        loaded.accel = "kvm"
+    assert loaded.changed(verbose=True).accel == "tcg"
+    with pytest.raises(TypeError, match="colour"):
+        Settings.of(colour=1)
+
+
+def test_the_time_limit_grows_with_the_disks() -> None:
+    limits = Settings.of(total_timeout=100.0, total_timeout_per_gib=10.0)
+    assert limits.total_seconds(0) == 100
+    assert limits.total_seconds(5 << 30) == 150
