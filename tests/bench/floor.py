@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from helper_host.vm import qemu
+from helper_host.vm import qemu, tsc
 
 INIT = """#!/bin/busybox sh
 /bin/busybox poweroff -f
@@ -70,7 +70,7 @@ def boot_seconds(kernel: str, initrd: str) -> float:
 
 def bare_argv(kernel: str, initrd: str) -> list[str]:
     """The command line of the bare boot: ours for machine, accelerator, processor, memory and kernel arguments"""
-    ours = qemu.argv(qemu.Vm(drives=(), accel="tcg", memory=256))
+    ours = qemu.argv(qemu.Vm(drives=(), accel="tcg", memory=256, tsc_khz=tsc.khz()))
     same = {option: ours[ours.index(option) + 1] for option in ("-machine", "-accel", "-cpu", "-m", "-append")}
     argv = [qemu.PROGRAM, "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot"]
     return argv + ["-kernel", kernel, "-initrd", initrd] + [word for pair in same.items() for word in pair]
