@@ -21,6 +21,8 @@ export DEBIAN_FRONTEND := noninteractive
 
 # Debian packages: the fragments below add theirs. python3-dev, gcc, pkg-config and libvirt-dev build libvirt-python.
 PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
+# what the tests hold the renderers' and the swap file's output against
+PACKAGES += ifupdown iproute2 systemd btrfs-progs
 
 -include helper-image/helper-image.mk
 -include tests/vm/vm.mk

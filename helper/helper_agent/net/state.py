@@ -5,7 +5,6 @@ Parsed once from Ganeti's NICs; each renderer turns it into one system's files (
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -97,6 +96,8 @@ def read(
 def _address(nic: Nic, gateways: dict[int, int], warn: Callable[[str], None]) -> Address | None:
     if not nic.ip:
         return None
+    import ipaddress  # late: its import costs a hundredth of a second in an emulated guest
+
     ip = ipaddress.ip_address(_parse(nic.ip, f"NIC {nic.index}"))
     network = nic.network
     subnet = "" if network is None else network.subnet if ip.version == 4 else network.subnet6
@@ -127,6 +128,8 @@ def _address(nic: Nic, gateways: dict[int, int], warn: Callable[[str], None]) ->
 
 def _parse(text: str, what: str) -> str:
     """An IP address in its canonical spelling"""
+    import ipaddress
+
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
