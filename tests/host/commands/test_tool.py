@@ -1,0 +1,88 @@
+"""The administrator's command"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helper_agent.protocol import AGENT_VERSION, PROTOCOL_VERSION
+from helper_host import helper_image, paths, settings
+from helper_host.commands import main, tool
+from helper_host.errors import CODES
+from helper_host.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Signal handlers belong to the test run"""
+    before = {number: signal.getsignal(number) for number in main.ENDINGS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A helper image of empty files, which the settings name"""
+    empty = {"size": 0, "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+    names = (helper_image.KERNEL, helper_image.INITRD, helper_image.ROOT)
+    manifest = {
+        "format": helper_image.MANIFEST_FORMAT,
+        "suite": "bookworm",
+        "agent": AGENT_VERSION,
+        "protocol": PROTOCOL_VERSION,
+        "files": dict.fromkeys(names, empty),
+    }
+    (tmp_path / helper_image.MANIFEST).write_text(json.dumps(manifest))
+    for name in names:
+        (tmp_path / name).touch()
+    loaded = Settings.of(helper_image=str(tmp_path), qemu="/bin/true")
+    monkeypatch.setattr(settings, "load", lambda _variant="": loaded)
+    return tmp_path
+
+
+def test_version_is_one_line_that_changes_with_the_image(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.run(["version"]) == 0
+    first = capsys.readouterr().out
+    assert first.startswith(
+        f"ganeti-instance-helper {AGENT_VERSION}, protocol {PROTOCOL_VERSION}, helper image bookworm "
+    )
+    assert first.count("\n") == 1
+    path = image / helper_image.MANIFEST
+    path.write_text(path.read_text() + "\n")
+    assert tool.run(["version"]) == 0
+    assert capsys.readouterr().out != first
+
+
+def test_check(image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(paths, "SETTINGS", str(image))
+    assert tool.run(["check"]) == 0
+    assert "in order" in capsys.readouterr().out
+    (image / helper_image.ROOT).write_bytes(b"x")
+    assert tool.run(["check"]) == 1
+    assert capsys.readouterr().err.startswith("E-HELPER-IMAGE: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("parameters", "`ssh_keys`"), ("settings", "#accel"), ("errors", "E-NO-SYSTEM")]
+)
+def test_tables(name: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.run([name]) == 0
+    assert word in capsys.readouterr().out
+
+
+def test_every_code_is_in_the_table() -> None:
+    assert all(f"`{code}`" in tool.errors() for code in CODES)
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in tool.COMMANDS)
+    assert tool.run(["nonsense"]) == 2
+    assert tool.run([]) == 2
+    assert capsys.readouterr().out == ""
