@@ -1,7 +1,7 @@
 """Calls of the Linux kernel that Python 3.11 has no wrapper for
 
 By ctypes, which lets other threads run meanwhile. Numbers from linux/falloc.h, linux/fs.h, linux/openat2.h,
-linux/fcntl.h and asm-generic/unistd.h; they are the same on every architecture that Ganeti runs on.
+linux/fcntl.h and asm-generic/ioctl.h: those of x86-64, 64-bit ARM and RISC-V (PowerPC encodes ioctls in another way).
 """
 
 from __future__ import annotations
