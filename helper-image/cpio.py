@@ -1,5 +1,6 @@
-"""Writes a cpio archive in the `newc` format, as the kernel unpacks it (Documentation/driver-api/early-userspace/buffer-format.rst)
+"""Writes a cpio archive in the `newc` format, which the kernel unpacks as its initramfs
 
+Format: Documentation/driver-api/early-userspace/buffer-format.rst in the kernel's sources.
 Written here rather than by cpio(1): owners, times, inode numbers and order are then the same on every machine.
 """
 
@@ -12,13 +13,11 @@ TRAILER = "TRAILER!!!"
 
 
 class Entry(NamedTuple):
-    """One file, folder or symbolic link; `mode` with its type bits, `data` a link's target for a link"""
+    """One file or folder; `mode` with its type bits"""
 
     name: str
     mode: int
     data: bytes = b""
-    device: tuple[int, int] = (0, 0)
-    """Major and minor number of a device node."""
 
 
 def folder(name: str) -> Entry:
@@ -31,11 +30,6 @@ def file(name: str, data: bytes, mode: int = 0o644) -> Entry:
     return Entry(name, stat.S_IFREG | mode, data)
 
 
-def symlink(name: str, target: str) -> Entry:
-    """A symbolic link"""
-    return Entry(name, stat.S_IFLNK | 0o777, target.encode())
-
-
 def archive(entries: list[Entry]) -> bytes:
     """The archive with `entries` in the order given; a folder goes before what is in it"""
     parts = [_record(number, entry) for number, entry in enumerate(entries, 1)]
@@ -45,7 +39,7 @@ def archive(entries: list[Entry]) -> bytes:
 def _record(number: int, entry: Entry) -> bytes:
     name = entry.name.encode() + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1
-    fields = (number, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, *entry.device, len(name), 0)
+    fields = (number, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, 0, 0, len(name), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields)
     return _padded(header + name) + _padded(entry.data)
 

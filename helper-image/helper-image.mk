@@ -5,7 +5,7 @@
 
 HELPER_SUITE ?= bookworm
 HELPER_IMAGE := $(BUILD)/helper-image/$(HELPER_SUITE)
-PACKAGES += apt erofs-utils gcc libc6-dev libc-bin mmdebstrap
+PACKAGES += apt binutils erofs-utils gcc libc6-dev libc-bin mmdebstrap
 MAKE_IMAGE = PYTHONPATH=helper $(SYSTEM_PYTHON) helper-image/make_image.py --suite $(HELPER_SUITE)
 
 .PHONY: helper-image

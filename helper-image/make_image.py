@@ -4,8 +4,8 @@ Two steps. `base` unpacks the packages and drops what isn't needed; it takes hal
 `pack` adds the agent and makes the files; it takes a few seconds and is all that a change to the agent costs. Each is
 skipped when the digest of what goes into it is the one of last time.
 
-What goes in is declared in image.toml; this file only does it. Both steps give the same bytes for the same inputs: times
-are SOURCE_DATE_EPOCH (default 0), everything is sorted, and no identifier is random.
+What goes in is declared in image.toml; this file only does it. Both steps give the same bytes for the same inputs:
+times are SOURCE_DATE_EPOCH (default 0), everything is sorted, and no identifier is random.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cpio
 import elf
+
 from helper_agent.protocol import AGENT_VERSION, PROTOCOL_VERSION
 
 HERE = Path(__file__).resolve().parent
@@ -37,6 +39,11 @@ EROFS_UUID = "68656c70-6572-4d69-8d61-676500000001"
 AGENT_PLACE = "usr/lib/helper-agent"
 AGENT_MAIN = "from helper_agent.agent import main\nmain()\n"
 """Two lines, because Python never caches what it compiles for a `__main__.py`."""
+COMPILE = (
+    *("/usr/bin/python3", "-I", "-S", "-m", "compileall", "-q"),
+    "--invalidation-mode=unchecked-hash",  # neither a time in the file nor a look at the source when it's imported
+)
+"""Compiles with the image's own Python: another version's would be ignored."""
 PROGRAM_PLACES = ("usr/bin", "usr/sbin")
 LIBRARY_PLACE = "usr/lib/x86_64-linux-gnu"
 
@@ -58,7 +65,7 @@ def main() -> int:
     """Entry of `make helper-image`"""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--suite", default="bookworm", help="Debian release of the programs")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the image and what is kept between builds")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the image and what is kept")
     arguments = parser.parse_args()
     build = Build(arguments.suite, arguments.output.resolve(), tomllib.loads((HERE / "image.toml").read_text()))
     if os.geteuid() != 0:
@@ -73,7 +80,7 @@ def main() -> int:
     return 0
 
 
-def once(stamp: Path, key: str, step: Any) -> None:
+def once(stamp: Path, key: str, step: Callable[[], None]) -> None:
     """Runs `step` unless it has already been run for `key`"""
     if stamp.exists() and stamp.read_text() == key:
         return
@@ -107,8 +114,8 @@ def make_base(build: Build) -> None:
     shutil.copyfile(root / f"boot/vmlinuz-{kernel}", build.base / "vmlinuz")
     run("gcc", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-o", build.base / "init", HERE / "init.c")
     pick_modules(build, root / "usr/lib/modules" / kernel)
-    run("chroot", root, "depmod", kernel)
     prune(root, build.recipe["prune"])
+    run("chroot", root, "depmod", kernel)  # for the modules that are left
     keep_programs(root, build.recipe["programs"])
     drop_libraries(root)
     settle(root)
@@ -128,24 +135,25 @@ def unpack(build: Build, root: Path) -> dict[str, str]:
         "--skip=cleanup/apt",  # the packages' files tell their versions
         "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
         f"--aptopt={options}",
-        "--include=" + ",".join(build.recipe["packages"]),
+        "--include=" + ",".join([build.recipe["kernel"]["package"], *build.recipe["packages"]]),
         build.suite,
         root,
-        *mirrors(build.suite),
+        *mirrors({build.suite, build.recipe["kernel"]["suite"]}),
     )
     archives = sorted((root / "var/cache/apt/archives").glob("*.deb"))
     return dict(run("dpkg-deb", "--show", "--showformat=${Package} ${Version}", path).split(" ") for path in archives)
 
 
-def mirrors(suite: str) -> list[str]:
-    """Lines of sources.list for `suite`, from where this machine has Debian's packages"""
+def mirrors(suites: Collection[str]) -> list[str]:
+    """Lines of sources.list for `suites`, from where this machine has Debian's packages"""
     rows = run("apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI) $(CODENAME)", "Created-By: Packages")
     lines = []
     for row in rows.splitlines():
-        origin, uri, codename = row.split(" ")
-        release, dash, pocket = codename.partition("-")
-        if origin == "Debian" and pocket in ("", "updates", "security") and release:
-            lines.append(f"deb {uri} {suite}{dash}{pocket} main")
+        origin, _, place = row.partition(" ")
+        uri, _, codename = place.rpartition(" ")
+        _, dash, pocket = codename.partition("-")
+        if origin == "Debian" and pocket in ("", "updates", "security"):
+            lines += [f"deb {uri} {suite}{dash}{pocket} main" for suite in suites]
     if not lines:
         raise SystemExit("E: apt knows no Debian mirror; run `apt-get update` first")
     return sorted(set(lines))
@@ -164,8 +172,8 @@ def pick_modules(build: Build, folder: Path) -> None:
         fresh = [path for name in wanted[group] for path in order(name)]
         fresh = [path for path in dict.fromkeys(fresh) if path not in loaded]
         loaded += fresh
-        for number, path in enumerate(fresh):
-            strip_module(folder / path, place / f"{number:02}-{Path(path).name}")
+        for number, name in enumerate(fresh):
+            strip_module(folder / name, place / f"{number:02}-{Path(name).name}")
     for path in sorted(folder.rglob("*.ko*")):
         if str(path.relative_to(folder)) in kept:
             strip_module(path, path)
@@ -173,7 +181,7 @@ def pick_modules(build: Build, folder: Path) -> None:
             path.unlink()
 
 
-def load_order(modules_dep: Path) -> Any:
+def load_order(modules_dep: Path) -> Callable[[str], list[str]]:
     """A function from a module's name to the paths to load, dependencies first"""
     paths = {}
     for line in modules_dep.read_text().splitlines():
@@ -187,8 +195,12 @@ def load_order(modules_dep: Path) -> Any:
 
 
 def strip_module(source: Path, target: Path) -> None:
-    """Copies a module without what isn't needed to load it"""
-    shutil.copyfile(source, target) if source != target else None
+    """Copies a module without debug information
+
+    That takes the signature off too: the kernel then notes a taint instead of hashing the whole module under emulation.
+    The manifest's digests are what vouches for the image. BTF would be parsed at each load and is for tracing.
+    """
+    run("objcopy", "--strip-debug", "--remove-section=.BTF", source, target)
 
 
 def prune(root: Path, globs: Sequence[str]) -> None:
@@ -232,14 +244,13 @@ def settle(root: Path) -> None:
     (root / "etc/group").write_text("root:x:0:\n")
     (root / "etc/mtab").symlink_to("/proc/self/mounts")
     (root / "bin/sh").symlink_to("busybox")
-    (root / "sbin/modprobe").is_symlink() or (root / "sbin/modprobe").symlink_to("../bin/kmod")
     run("ldconfig", "-r", root)
     remove(root / "var")
 
 
 def compile_all(root: Path, *folders: str) -> None:
     """Compiles Python's own modules and drops their sources"""
-    run("chroot", root, "/usr/bin/python3", "-I", "-S", "-m", "compileall", "-q", "-b", "--invalidation-mode=unchecked-hash", *folders)
+    run("chroot", root, *COMPILE, "-b", *folders)
     for folder in folders:
         for path in list((root / folder.lstrip("/")).rglob("*.py")):
             path.unlink()
@@ -258,7 +269,8 @@ def pack(build: Build) -> None:
     fresh = build.output / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    run("mkfs.erofs", "--quiet", "-zlz4hc", f"-T{EPOCH}", f"-U{EROFS_UUID}", "-x-1", "--all-root", fresh / "root.erofs", stage)
+    options = ("-zlz4hc", f"-T{EPOCH}", f"-U{EROFS_UUID}", "-x-1", "--all-root")  # -x-1: no extended attributes
+    run("mkfs.erofs", "--quiet", *options, fresh / "root.erofs", stage)
     (fresh / "initrd.img").write_bytes(initrd(build.base))
     shutil.copyfile(build.base / "vmlinuz", fresh / "vmlinuz")
     manifest = {
@@ -282,12 +294,13 @@ def add_agent(root: Path) -> None:
     place = root / AGENT_PLACE
     shutil.copytree(AGENT, place / AGENT.name, ignore=shutil.ignore_patterns("__pycache__", "__main__.py"))
     (place / "__main__.py").write_text(AGENT_MAIN)
-    run("chroot", root, "/usr/bin/python3", "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"/{AGENT_PLACE}/{AGENT.name}")
+    run("chroot", root, *COMPILE, f"/{AGENT_PLACE}/{AGENT.name}")
 
 
 def initrd(base: Path) -> bytes:
-    """The initrd: busybox, the init, and the modules it loads"""
-    entries = [cpio.folder(name) for name in ("dev", "modules", "modules/boot", "modules/pci", "proc", "root", "sys")]
+    """The initrd, uncompressed: the init and the modules it loads"""
+    folders = ("dev", "modules", "modules/boot", "modules/pci", "proc", "root", "sys")
+    entries = [cpio.folder(name) for name in folders]
     entries.append(cpio.file("init", (base / "init").read_bytes(), 0o755))
     entries += [
         cpio.file(str(path.relative_to(base)), path.read_bytes()) for path in sorted((base / "modules").glob("*/*"))
@@ -312,9 +325,10 @@ def run(*argv: str | Path) -> str:
         "SOURCE_DATE_EPOCH": EPOCH,
         "PYTHONHASHSEED": "0",  # the order of sets in compiled constants
     }
-    done = subprocess.run([str(word) for word in argv], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    words = [str(word) for word in argv]
+    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"E: {argv[0]} failed with exit code {done.returncode}")
+        raise SystemExit(f"E: {shlex.join(words)} failed with exit code {done.returncode}:\n{done.stderr}{done.stdout}")
     return done.stdout
 
 
