@@ -43,8 +43,8 @@ def run(context: Context) -> None:
     for path, kind in paths.items():
         if kind in keys:
             line, text = keys[kind]
-            root.write(path, text.rstrip("\n") + "\n", mode=distro.host_key_mode)
-            root.write(f"{path}.pub", line.rstrip("\n") + "\n", mode=0o644)
+            root.write(path, text.rstrip("\n") + "\n", mode=distro.host_key_mode, uid=0, gid=0)
+            root.write(f"{path}.pub", line.rstrip("\n") + "\n", mode=0o644, uid=0, gid=0)
     written = {name for path, kind in paths.items() if kind in keys for name in (path, f"{path}.pub")}
     for path in {*root.glob(f"{FOLDER}/ssh_host_*_key*"), *paths, *(f"{path}.pub" for path in paths)} - written:
         root.remove(path)

@@ -56,7 +56,9 @@ def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> 
     newline = "\n" if added and before and not before.endswith("\n") else ""
     text = before + newline + "".join(f"{key}\n" for key in added)
     # Outside of the home sshd reads it as the user, who must not be able to change it
-    root.write(path, text, mode=0o600, uid=user.uid, gid=user.gid) if at_home else root.write(path, text, mode=0o644)
+    root.write(path, text, mode=0o600, uid=user.uid, gid=user.gid) if at_home else root.write(
+        path, text, mode=0o644, uid=0, gid=0
+    )
 
 
 def _warn(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:
