@@ -42,7 +42,7 @@ def run(context: Context) -> None:
 
 def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> None:
     home = user.home.rstrip("/")
-    at_home = path.startswith(f"{home}/")
+    at_home = path.startswith(f"{home}/" if home else "/.")  # a home of / has no part in the system's folders
     if at_home and home:
         root.mkdir(home, 0o700, user.uid, user.gid)
     folder = path.rpartition("/")[0]
@@ -55,10 +55,10 @@ def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> 
     added = [key for key in dict.fromkeys(key.strip() for key in keys) if key and key not in there]
     newline = "\n" if added and before and not before.endswith("\n") else ""
     text = before + newline + "".join(f"{key}\n" for key in added)
-    # Outside of the home sshd reads it as the user, who must not be able to change it
-    root.write(path, text, mode=0o600, uid=user.uid, gid=user.gid) if at_home else root.write(
-        path, text, mode=0o644, uid=0, gid=0
-    )
+    if at_home:
+        root.write(path, text, mode=0o600, uid=user.uid, gid=user.gid)
+    else:  # sshd reads it as the user, who must not be able to change it
+        root.write(path, text, mode=0o644, uid=0, gid=0)
 
 
 def _warn(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:

@@ -95,6 +95,13 @@ def test_root_that_may_not_log_in_is_warned_of(bench: Bench, context: Make, line
     assert len(bench.log.of("warning")) == 1
 
 
+def test_a_home_that_is_the_root_folder(bench: Bench, context: Make) -> None:
+    config(bench, "AuthorizedKeysFile /etc/ssh/keys-%u")
+    ssh_keys.run(context(ssh_keys.TASK, {**KEYS, "users": ["systemd-network"]}))
+    assert bench.tree.owner("/etc/ssh/keys-systemd-network") == (0, 0)
+    assert bench.tree.mode("/etc/ssh") == 0o755
+
+
 def test_a_home_others_may_write_to_is_warned_of(bench: Bench, context: Make) -> None:
     task = context(ssh_keys.TASK, KEYS)
     (bench.tree / "/root").chmod(0o775)
