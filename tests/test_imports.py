@@ -25,7 +25,18 @@ FOR_BUILT_IN_TASKS = (
     "helper_agent.disk",
     "helper_agent.filesystems",
 )
-HEAVY = ("dataclasses", "pathlib", "inspect", "pyudev", "jinja2", "logging", "tempfile", "shutil", "ipaddress")
+HEAVY = (
+    "dataclasses",
+    "pathlib",
+    "inspect",
+    "pyudev",
+    "jinja2",
+    "logging",
+    "tempfile",
+    "shutil",
+    "ipaddress",
+    "subprocess",
+)
 """Each costs an emulated guest a tenth of a second or more; the agent does without, or imports them late."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -153,6 +152,8 @@ class Run:
 
     def _run(self, argv: Sequence[str], **arguments: Any) -> Completed:
         """`run.run`, with a sign of life to the node from time to time"""
+
+        import signal  # late: with enum's conversions 10 ms in an emulated guest
 
         def beat(number: int, frame: FrameType | None) -> None:
             del number, frame
