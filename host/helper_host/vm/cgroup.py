@@ -59,9 +59,9 @@ def create(name: str, memory: int, processes: int) -> Cgroup | None:
     return None
 
 
-def unified_mount(mounts: str = MOUNTS) -> str | None:
+def unified_mount() -> str | None:
     """Where cgroup v2 is mounted (format: proc_pid_mountinfo(5)), or None"""
-    with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             before, _, after = line.partition(" - ")
             if after.split(" ", 1)[0] == "cgroup2":

@@ -52,21 +52,16 @@ class Channel:
             self.broken = True
             raise
 
-    def close(self) -> None:
-        """The port is closed
-
-        Raises:
-            ProtocolViolation: in the middle of a message
-        """
-        if self._partial and not self.broken:
-            self.broken = True
-            raise ProtocolViolation("The helper's last message is cut off")
+    @property
+    def partial(self) -> bool:
+        """Whether a message has begun and not ended"""
+        return bool(self._partial)
 
     def complete(self) -> bool:
         """Whether the guest said all that belongs to a success: every step of the plan ended well, and a good result"""
         return (
             not self.broken
-            and not self._partial
+            and not self.partial
             and self._all_well()
             and self.result is not None
             and self.result.failure is None

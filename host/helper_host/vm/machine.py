@@ -176,6 +176,8 @@ class Machine:
         for key in list(self._selector.get_map().values()):
             while key.fd in self._selector.get_map():
                 yield from key.data(key.fd)
+        if self.returncode == 0 and self.channel.partial and not self._violation:
+            self._violation = "The helper's last message is cut off"
         yield Ended(self.returncode)
 
     def _patience(self) -> float | None:
@@ -210,8 +212,6 @@ class Machine:
         if self._violation:
             return
         try:
-            if not data:
-                self.channel.close()
             events = self.channel.feed(data)
         except ProtocolViolation as error:
             self._violate(str(error))

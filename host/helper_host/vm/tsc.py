@@ -11,6 +11,7 @@ import ctypes
 import mmap
 import platform
 import time
+from collections.abc import Callable
 
 READ = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 """rdtsc; shl rdx, 32; or rax, rdx; ret"""
@@ -27,7 +28,7 @@ def khz() -> int:
     except OSError:
         return 0
     page.write(READ)
-    read = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    read: Callable[[], int] = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
     start, ticks = time.monotonic_ns(), read()
     time.sleep(SECONDS)
     end, more = time.monotonic_ns(), read()

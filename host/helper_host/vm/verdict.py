@@ -81,8 +81,7 @@ class Verdict(NamedTuple):
         if self.result is not None and self.result.failure is not None:
             return None
         if not self.greeted and self.returncode == 1 and self.said:
-            last = printable(self.said.splitlines()[-1])
-            cause = f"QEMU refused to start ({last})"
+            cause = f"QEMU refused to start ({printable(' '.join(self.said.splitlines()[-3:]))})"
             return ProviderError("E-VM-START", cause, "see that QEMU is version 7.2 or later")
         return ProviderError("E-VM-DIED", self._death(where), "see the console lines above")
 
