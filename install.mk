@@ -61,9 +61,8 @@ $(WHEELS)/.package: $(WHEELS)/.dependencies $(SOURCES) pyproject.toml LICENSE $(
 	touch $@
 
 # The virtual environment is written by hand: venv would write the place where it is made into it, and bring pip.
-.SILENT: stage install uninstall dist
-.PHONY: stage
-stage: $(WHEELS)/.package
+.SILENT: $(STAGE)/.done $(STAGE).for install uninstall dist
+$(STAGE)/.done: $(WHEELS)/.package $(STAGE).for $(wildcard host/definition/* host/examples/*) install.mk
 	rm -rf $(STAGE)
 	mkdir -p $(STAGE)/venv/bin $(SITE)
 	ln -s $(INTERPRETER) $(STAGE)/venv/bin/$(PYTHON_NAME)
@@ -87,6 +86,14 @@ stage: $(WHEELS)/.package
 	cp host/definition/variants.list $(STAGE)/doc/variants.list
 	chmod -R u=rwX,go=rX $(STAGE)
 	chmod 755 $(addprefix $(STAGE)/os/,$(SCRIPTS)) $(STAGE)/sbin/ganeti-instance-helper
+	touch $@
+
+# which folders it was made for: for others it is made anew
+FOLDERS := $(LIBDIR) $(OSDIR) $(SETTINGSDIR) $(STATEDIR) $(RUNSTATEDIR) $(INTERPRETER)
+.PHONY: force
+$(STAGE).for: force
+	mkdir -p $(BUILD)
+	echo "$(FOLDERS)" | cmp -s - $@ || echo "$(FOLDERS)" >$@
 
 # A file of settings that nobody edited is the one that an earlier version brought: it may be replaced.
 # $(1): its name in SETTINGSDIR and in DOCDIR
@@ -109,7 +116,7 @@ define SWAP_FOLDER
 endef
 
 .PHONY: install
-install: stage helper-image ## install on this machine (PREFIX, SYSCONFDIR, LOCALSTATEDIR, DESTDIR)
+install: $(STAGE)/.done helper-image ## install on this machine (PREFIX, SYSCONFDIR, LOCALSTATEDIR, DESTDIR)
 	rm -rf $(STAGE)/image
 	mkdir -p $(STAGE)/image
 	cp $(addprefix $(HELPER_IMAGE)/,vmlinuz initrd.img root.erofs manifest.json) $(STAGE)/image
@@ -158,8 +165,8 @@ dist: ## make a tarball that unpacks at / of other nodes with the same Debian re
 	rm $(BUILD)/dist$(SETTINGSDIR)/config.toml
 	mkdir -p dist
 	(cd $(BUILD)/dist && find . \( -not -type d -o -path '*instance-helper*' -o -path '*$(OSDIR)/helper*' \) -print0 | LC_ALL=C sort -z) \
-	  | tar --create --no-recursion --null --files-from=- --directory=$(BUILD)/dist --format=gnu --mtime=@$(SOURCE_DATE_EPOCH) \
-	    --owner=0 --group=0 --numeric-owner | gzip -9 -n >$(DIST)
+	  | tar --create --directory=$(BUILD)/dist --no-recursion --null --files-from=- --format=gnu --mtime=@$(SOURCE_DATE_EPOCH) \
+	    --owner=0 --group=0 --numeric-owner | gzip -n >$(DIST)
 	rm -rf $(BUILD)/dist
 	@echo "made: $(DIST); unpack it on other nodes with: tar -xzf FILE -C /"
 	@echo "then copy the settings: gnt-cluster copyfile $(SETTINGSDIR)/config.toml (and variants.list, variants/*)"
