@@ -1,0 +1,100 @@
+"""The helper image: its manifest holds, it is small, packing it again gives the same bytes, and it boots to a hello"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helper_agent import protocol
+from helper_host.vm import qemu, tsc
+
+pytestmark = pytest.mark.vm
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "helper-image"
+PARTS = ("initrd.img", "root.erofs", "vmlinuz")
+SIZE_MAX = 60 * 10**6
+BOOT_SECONDS = 120
+"""Ample: the machine may be busy, and hello's speed is the benchmark's subject."""
+
+
+@pytest.fixture
+def manifest(helper_image: Path) -> Any:
+    return json.loads((helper_image / "manifest.json").read_text())
+
+
+def test_manifest_describes_the_files(helper_image: Path, manifest: Any) -> None:
+    assert sorted(manifest["files"]) == sorted(PARTS)
+    for name, row in manifest["files"].items():
+        data = (helper_image / name).read_bytes()
+        assert row == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+
+
+def test_manifest_tells_what_is_inside(manifest: Any) -> None:
+    assert manifest["format"] == 1
+    assert manifest["protocol"] == protocol.PROTOCOL_VERSION
+    assert manifest["agent"] == protocol.AGENT_VERSION
+    wanted = tomllib.loads((RECIPE / "image.toml").read_text())["packages"]
+    assert set(wanted) <= set(manifest["packages"])
+    assert f"linux-image-{manifest['kernel']}" in manifest["packages"]
+
+
+def test_image_is_small(manifest: Any) -> None:
+    assert sum(row["size"] for row in manifest["files"].values()) < SIZE_MAX
+
+
+def test_packing_again_gives_the_same_bytes(helper_image: Path, manifest: Any, tmp_path: Path) -> None:
+    shutil.copytree(helper_image / "base", tmp_path / "base", symlinks=True)
+    shutil.copyfile(helper_image / "base.key", tmp_path / "base.key")
+    make_image(tmp_path)
+    assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
+
+
+def test_nothing_is_made_again_without_a_change(helper_image: Path) -> None:
+    before = {name: (helper_image / name).stat().st_mtime_ns for name in PARTS}
+    make_image(helper_image)
+    assert {name: (helper_image / name).stat().st_mtime_ns for name in PARTS} == before
+
+
+def make_image(output: Path) -> None:
+    command = [sys.executable, str(RECIPE / "make_image.py"), "--output", str(output)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "helper")}
+    subprocess.run(command, env=environment, check=True, timeout=300)
+
+
+@pytest.mark.parametrize("machine", [qemu.MICROVM, qemu.Q35])
+def test_boots_to_hello(helper_image: Path, tmp_path: Path, machine: str) -> None:
+    """In a plain QEMU: no jail, no disk, nobody who says go"""
+    here, there = socket.socketpair()
+    bus = "device" if machine == qemu.MICROVM else "pci"
+    arguments = qemu.kernel_arguments(qemu.Vm(drives=(), accel="tcg", memory=256, machine=machine, tsc_khz=tsc.khz()))
+    root = f"driver=file,filename={helper_image}/root.erofs,read-only=on,node-name=file"
+    command = [
+        *(qemu.PROGRAM, "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot"),
+        *("-machine", machine, "-accel", "tcg", "-cpu", "qemu64,+rdrand", "-m", "256"),
+        *("-kernel", f"{helper_image}/vmlinuz", "-initrd", f"{helper_image}/initrd.img", "-append", arguments),
+        *("-chardev", f"file,id=console,path={tmp_path}/console", "-serial", "chardev:console"),
+        *("-blockdev", root, "-blockdev", "driver=raw,file=file,read-only=on,node-name=root"),
+        *("-device", f"virtio-blk-{bus},drive=root,serial={protocol.ROOT_SERIAL}"),
+        *("-device", f"virtio-serial-{bus}", "-chardev", f"socket,id=port,fd={there.fileno()}"),
+        *("-device", f"virtserialport,chardev=port,name={protocol.PORT_NAME}"),
+    ]
+    with here, subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[there.fileno()]) as process:
+        there.close()
+        here.settimeout(BOOT_SECONDS)
+        try:
+            line = here.makefile("rb").readline()
+        finally:
+            process.kill()
+    assert line, f"no hello:\n{(tmp_path / 'console').read_text(errors='replace')}"
+    assert isinstance(protocol.decode(line), protocol.Hello)
