@@ -72,7 +72,9 @@ def sweep(folder: str, log: Log) -> None:
         except OSError:
             continue
         if descriptor is not None:
-            log.warning(f"An earlier run for {name.removesuffix(SUFFIX)} died without cleaning up; its leftovers are removed")
+            log.warning(
+                f"An earlier run for {name.removesuffix(SUFFIX)} died without cleaning up; its leftovers are removed"
+            )
             os.unlink(path)
             os.close(descriptor)
 

@@ -70,14 +70,20 @@ class Session:
             if not verdict.retryable():
                 self._fail(verdict)
             deaths += 1
-            if accel == acceleration.KVM and self._setting == acceleration.AUTO and (verdict.expired or deaths == STARTS):
+            if (
+                accel == acceleration.KVM
+                and self._setting == acceleration.AUTO
+                and (verdict.expired or deaths == STARTS)
+            ):
                 # a KVM that hangs would hang again; only a hello under emulation proves that KVM was to blame
                 accel, deaths, self._kvm_suspect = acceleration.TCG, 0, True
                 self._log.warning("The helper VM did not start under KVM; trying emulation")
                 continue
             if deaths == STARTS:
                 self._fail(verdict)
-            self._log.warning(f"The helper VM ended before it said hello and touched nothing; starting it again ({deaths})")
+            self._log.warning(
+                f"The helper VM ended before it said hello and touched nothing; starting it again ({deaths})"
+            )
 
     def _attempt(self, accel: str) -> Verdict:
         spec = self._spec._replace(accel=accel, hello_seconds=self._hello_seconds(accel))
@@ -108,7 +114,9 @@ class Session:
     def _tell(self, event: MachineEvent, boot: str) -> None:
         match event:
             case Hello():
-                self._monitor.end(boot, "helper", f"agent {printable(event.agent)[:20]}, kernel to hello {event.t:.2f} s")
+                self._monitor.end(
+                    boot, "helper", f"agent {printable(event.agent)[:20]}, kernel to hello {event.t:.2f} s"
+                )
                 self._monitor.guest_time(event.t)
                 self._confirm_kvm_failure()
             case Plan():
@@ -152,5 +160,6 @@ class Session:
         for line in failure.output.strip().splitlines()[-SHOWN:]:
             self._log.info(f"helper: {printable(line)[:300]}")
         cause, remedy = printable(failure.cause)[:500], printable(failure.remedy)[:300]
-        return ProviderError(failure.code, f"{cause} (task {printable(failure.step)[:40]})", remedy or "see the log above")
-
+        return ProviderError(
+            failure.code, f"{cause} (task {printable(failure.step)[:40]})", remedy or "see the log above"
+        )

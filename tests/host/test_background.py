@@ -37,7 +37,9 @@ def test_an_error_surfaces_in_the_main_loop() -> None:
 
 
 def test_leaving_cancels_and_joins() -> None:
+    waited: list[bool] = []
     with Background() as background:
-        background.start("wait", lambda: None if background.cancel.wait(20) else None)
+        background.start("wait", lambda: waited.append(background.cancel.wait(20)))
         assert not background.finished()
     assert all(thread.name != "wait" for thread in threading.enumerate())
+    assert waited == [True]
