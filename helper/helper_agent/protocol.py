@@ -310,7 +310,7 @@ def _no_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(_: str) -> Any:
     raise ProtocolError("a message with a number that is not finite")
 
 
