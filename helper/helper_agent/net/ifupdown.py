@@ -1,10 +1,11 @@
 """Debian's ifupdown: interfaces(5), by patterns on the MAC address (ifupdown 0.8.20, Debian 9, and later)
 
-A static interface keeps whatever name the kernel and udev give it: `auto mac/ADDRESS/1=nic0` brings up the first
-interface with that address (a VLAN or bridge on top of it has the same one) by the stanza `nic0`.
+Every interface is renamed by its MAC address, the first one that has it (a VLAN or bridge on top has the same one). A
+pattern after `auto` would keep the kernel's name, but then `ifquery --list` is empty until the device exists, so
+ifupdown-pre.service doesn't wait for it, and on a slow boot the interface stays down (seen). `allow-hotplug` takes no
+pattern either (seen: `ifquery: unknown interface`).
 
-With DHCP it must not be `auto`, or a network without a server holds up the boot for a minute. `allow-hotplug` takes no
-such pattern (seen: `ifquery: unknown interface`), so there the interface is renamed by its MAC address.
+With DHCP it must not be `auto`, or a network without a server holds up the boot for a minute.
 """
 
 from __future__ import annotations
@@ -113,10 +114,11 @@ def _logical_lines(text: str) -> list[str]:
 
 def _interface(state: State, interface: Interface) -> str:
     name, mac = interface.name, interface.mac
+    rename = f"\nrename mac/{mac}/1={name}\n"
     if not interface.addresses:
-        return f"\nrename mac/{mac}/1={name}\nallow-hotplug {name}\niface {name} inet dhcp\n"
+        return f"{rename}allow-hotplug {name}\niface {name} inet dhcp\n"
     dns = _option("dns-nameservers", " ".join(state.dns_servers)) + _option("dns-search", " ".join(state.dns_search))
-    return f"\nauto mac/{mac}/1={name}\n" + "".join(_stanza(name, each) + dns for each in interface.addresses)
+    return f"{rename}auto {name}\n" + "".join(_stanza(name, each) + dns for each in interface.addresses)
 
 
 def _stanza(name: str, address: Address) -> str:

@@ -16,10 +16,11 @@ from tests.helper.support import Recorded, Tree
 LO = "auto lo\niface lo inet loopback\n"
 
 
-def test_static_by_pattern() -> None:
+def test_static_is_named_so_that_the_boot_waits_for_it() -> None:
     text = ifupdown.render(State((states.STATIC,), ("192.0.2.53",), ("example.org", "lab")))[ifupdown.OURS]
     assert text.split("\n", 2)[2] == (
-        "auto mac/02:00:00:00:00:01/1=nic0\n"
+        "rename mac/02:00:00:00:00:01/1=nic0\n"
+        "auto nic0\n"
         "iface nic0 inet static\n"
         "    address 192.0.2.10/24\n"
         "    gateway 192.0.2.1\n"
@@ -120,6 +121,7 @@ def test_the_real_ifup_understands(tmp_path: Path) -> None:
     cd {tmp_path}
     mount -t sysfs none /sys
     ip link set lo up
+    echo EARLY $(./ifquery -i interfaces --list)
     ip link add d0 address 02:00:00:00:00:01 type veth peer name d1 address 02:00:00:00:00:02
     ip link add d2 address 02:00:00:00:00:03 type veth peer name d3 address 02:00:00:00:00:04
     ip link set d3 up  # a link without carrier never ends duplicate address detection
@@ -129,7 +131,7 @@ def test_the_real_ifup_understands(tmp_path: Path) -> None:
     ./ifup -i interfaces --no-scripts --state-dir=state -a 2>&1
     ip -o -4 address show; ip -o -6 address show scope global
     ip route show default; ip -6 route show default
-    cat /proc/sys/net/ipv6/conf/d2/accept_ra
+    cat /proc/sys/net/ipv6/conf/nic2/accept_ra
     ip -o link show nic3
     """
     done = subprocess.run(
@@ -137,13 +139,15 @@ def test_the_real_ifup_understands(tmp_path: Path) -> None:
     )
     print(done.stdout, done.stderr)
     assert done.returncode == 0
-    assert "AUTO lo d0 d1 d2\n" in done.stdout
+    # ifupdown-pre.service waits for devices only when this names any before they exist
+    assert "EARLY lo nic0 nic1 nic2\n" in done.stdout
+    assert "AUTO lo nic0 nic1 nic2\n" in done.stdout
     assert "HOTPLUG nic3\n" in done.stdout
-    assert "d0    inet 192.0.2.10/24" in done.stdout
-    assert "d1    inet 198.51.100.7/32" in done.stdout
-    assert "d2    inet6 2001:db8::10/64" in done.stdout
-    assert "default via 192.0.2.1 dev d0" in done.stdout
-    assert "default via 203.0.113.1 dev d1 metric 100 onlink" in done.stdout
-    assert "default via fe80::1 dev d2" in done.stdout
+    assert "nic0    inet 192.0.2.10/24" in done.stdout
+    assert "nic1    inet 198.51.100.7/32" in done.stdout
+    assert "nic2    inet6 2001:db8::10/64" in done.stdout
+    assert "default via 192.0.2.1 dev nic0" in done.stdout
+    assert "default via 203.0.113.1 dev nic1 metric 100 onlink" in done.stdout
+    assert "default via fe80::1 dev nic2" in done.stdout
     assert "b0    inet" not in done.stdout
     assert "02:00:00:00:00:04" in done.stdout
