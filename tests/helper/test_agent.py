@@ -183,9 +183,12 @@ def test_go_may_come_before_hello_and_in_pieces(node: Node) -> None:
 
 def test_a_run_takes_its_steps_in_order_and_accounts_for_each(node: Node) -> None:
     node.task("grow", lambda context: node.touched.append("grow"), "devices")
-    owner = {"uid": os.getuid(), "gid": os.getgid()}
+
+    def rename(context: Context) -> None:
+        context.root.write("/etc/hostname", f"{context.instance.name}\n", uid=os.getuid(), gid=os.getgid())
+
     node.tree.folder("/etc")
-    node.task("name", lambda context: context.root.write("/etc/hostname", f"{context.instance.name}\n", **owner))
+    node.task("name", rename)
     events = node.run()
     assert isinstance(events[0], Plan)
     assert events[0].steps == ("inspect", "grow", "mount", "name", "umount")
