@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helper_agent.api import Context, Options, TaskError
+from helper_agent.api import Context, Options, Skip, TaskError
 from helper_agent.disk import mounts
 from helper_agent.inspection import System, inspect, parse_os_release
 from helper_agent.protocol import PROTOCOL_VERSION, Job
@@ -76,7 +76,9 @@ def instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Instan
 @pytest.mark.parametrize("filesystem", FILESYSTEMS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_system_is_found_grown_and_mounted(
-    layout: str, filesystem: str, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    layout: str,
+    filesystem: str,
+    instance: Instance,
 ) -> None:
     image = disks.build(instance.folder / "disk", layout, filesystem, disk_mib=GIB)
     disk = instance.add(image.path)
@@ -86,7 +88,7 @@ def test_a_system_is_found_grown_and_mounted(
     assert system.os_release["ID"] == "debian"
     assert system.root_options == (("subvol=/@",) if filesystem == "btrfs" else ())
     if layout == "none":
-        with pytest.raises(grow_partition.Skip):
+        with pytest.raises(Skip):
             instance.task(grow_partition, system)
     else:
         instance.task(swap_partition, system, {"size_mib": 64, "uuid": UUID})

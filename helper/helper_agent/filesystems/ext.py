@@ -1,7 +1,9 @@
 """ext2, ext3 and ext4
 
-Grown mounted, by the ioctl that resize2fs uses: the offline way needs a full `e2fsck -f` first, which reads all
-metadata. Where the kernel can't (an ext2 without a resize inode, sparse_super2, ...) the offline way is taken.
+Grown mounted, by the ioctl that resize2fs uses, where that is faster: the offline way needs a full `e2fsck -f` first
+and two processes (0.7 s against 0.3 s for 1.5 to 4 GiB, under emulation), but the kernel adds one group of blocks after
+the other (52 s against 5 s for 4 TiB; they meet at 100 GiB). Where the kernel can't (no resize inode, sparse_super2,
+...) the offline way is taken too.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from helper_agent.run import CommandFailed
 
 EXT4_IOC_RESIZE_FS = 0x40086610
 """_IOW('f', 16, __u64): the new size in blocks (fs/ext4/ext4.h)."""
+MOUNTED_MAX = 64 * 1024**3
+"""Bytes by which a filesystem is grown mounted at most."""
 REMEDY = "repair it with e2fsck on a copy of the image, or use another image"
 TOOL_TIMEOUT = 3600
 """Seconds e2fsck and resize2fs may take; the node's own clock ends a run earlier."""
@@ -77,6 +81,8 @@ def grow(device: str, path: str) -> None:
         wanted = medium.size // found.block_size
     if wanted <= found.blocks:
         return
+    if (wanted - found.blocks) * found.block_size > MOUNTED_MAX:
+        raise Offline("it grows by a lot, which is faster unmounted")
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.ioctl(fd, EXT4_IOC_RESIZE_FS, struct.pack("=Q", wanted))

@@ -91,8 +91,8 @@ def _header(fields: Mapping[str, int], entries_checksum: int) -> bytes:
     def packed(checksum: int) -> bytes:
         return struct.pack(
             "<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, fields["header_size"], checksum, 0, fields["own"],
-            fields["other"], fields["first"], fields["last"], DISK_GUID.bytes_le, fields["entries"], fields["count"], fields["size"],
-            entries_checksum,
+            fields["other"], fields["first"], fields["last"], DISK_GUID.bytes_le, fields["entries"], fields["count"],
+            fields["size"], entries_checksum,
         )  # fmt: skip
 
     return packed(crc32(packed(0)))

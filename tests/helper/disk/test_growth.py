@@ -44,7 +44,7 @@ def msdos(path: Path, *entries: tuple[int, int, int], logical: tuple[tuple[int, 
 
 
 # What is on the disk, which partition grows, and its end in MiB afterwards
-GROWTH = {
+GROWTH: dict[str, tuple[Callable[[Path], Path], int, int]] = {
     "gpt-last": (lambda p: gpt(p, (1, 10), (11, 20)), 2, LAST // MIB),
     "gpt-last-in-position-not-in-number": (lambda p: gpt(p, (11, 20), (1, 10)), 1, LAST // MIB),
     "gpt-free-space-behind": (lambda p: gpt(p, (1, 10), (50, 20)), 1, 50),
