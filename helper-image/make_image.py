@@ -5,7 +5,7 @@ Two steps. `base` unpacks the packages and drops what isn't needed; it takes hal
 skipped when the digest of what goes into it is the one of last time.
 
 What goes in is declared in image.toml; this file only does it. Both steps give the same bytes for the same inputs:
-times are SOURCE_DATE_EPOCH (default 0), everything is sorted, and no identifier is random.
+times are fixed, everything is sorted, and no identifier is random.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from helper_agent.protocol import AGENT_VERSION, PROTOCOL_VERSION
 HERE = Path(__file__).resolve().parent
 AGENT = HERE.parent / "helper" / "helper_agent"
 MANIFEST_FORMAT = 1
-EPOCH = os.environ.get("SOURCE_DATE_EPOCH", "0")
+EPOCH = "0"
+"""The time of every file. Not the environment's SOURCE_DATE_EPOCH: that changes with each commit, these files don't."""
 EROFS_UUID = "68656c70-6572-4d69-8d61-676500000001"
 """Fixed, so that two builds are identical; nothing looks the root up by it."""
 AGENT_PLACE = "usr/lib/helper-agent"
@@ -74,7 +75,7 @@ def main() -> int:
     build.output.mkdir(parents=True, exist_ok=True)
     with (build.output / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        base_key = digest([build.suite, EPOCH, *sources(HERE)])
+        base_key = digest([build.suite, *sources(HERE)])
         once(build.output / "base.key", base_key, lambda: make_base(build))
         once(build.output / "pack.key", digest([base_key, *sources(AGENT)]), lambda: pack(build))
     return 0
@@ -119,6 +120,8 @@ def make_base(build: Build) -> None:
     keep_programs(root, build.recipe["programs"])
     drop_libraries(root)
     settle(root)
+    remove(root / "dev")  # the helper mounts a devtmpfs; device nodes in a build folder are traps for whoever copies it
+    (root / "dev").mkdir()
     compile_all(root, "/usr/lib/python3", *(f"/usr/lib/{path.name}" for path in root.glob("usr/lib/python3.*")))
 
 
