@@ -31,8 +31,10 @@ MEMORY_BASE = 640 * MIB
 ADDRESS_SPACE_BASE = 12 * 1024 * MIB
 """The same for addresses: 64 I/O workers may each reserve a stack of 8 MiB and a malloc arena of up to 128 MiB, and a
 busy disk some 256 coroutine stacks of 1 MiB. QEMU aborts in the middle of a run when one of them doesn't fit."""
-PROCESSES = 96
-"""Threads: QEMU's own few, and up to 64 workers for disk I/O."""
+PROCESSES = 16 + qemu.WORKERS
+"""Threads: QEMU's own few, and its workers for disk I/O."""
+STACK = 2 * MIB
+"""A thread's; the usual 8 MiB count against the address space, used or not."""
 DESCRIPTORS = 256
 
 
@@ -65,6 +67,8 @@ class MachineSpec(NamedTuple):
     system: tuple[str, ...] = SYSTEM
     confine: bool = True
     """False only in tests without root."""
+    shell: str = ""
+    """Where a person may enter the helper's console (a Unix socket); no clock but the hello's runs then."""
 
 
 class Process(NamedTuple):
@@ -104,7 +108,7 @@ def _launch(spec: MachineSpec, ours: contextlib.ExitStack, theirs: contextlib.Ex
     monitor, monitor_end = _socketpair(ours, theirs)
     # the greeting needn't be waited for, and so no event is missed
     monitor.send(HANDSHAKE)
-    console, console_end = _pipe(ours, theirs)
+    console, console_end = _console(spec, ours, theirs)
     status, status_end = _pipe(ours, theirs)
     stderr, stderr_end = _pipe(ours, theirs)
     drives, drive_fds, file_size = _drives(spec, theirs)
@@ -140,19 +144,27 @@ def _launch(spec: MachineSpec, ours: contextlib.ExitStack, theirs: contextlib.Ex
         start_new_session=True,
         pass_fds=(paper, status_end, *descriptors),
     )
-    return Process(popen, os.pidfd_open(popen.pid), port, monitor, console, status, stderr, group)
+    ours.callback(_end, popen)
+    pidfd = os.pidfd_open(popen.pid)
+    ours.callback(os.close, pidfd)
+    return Process(popen, pidfd, port, monitor, console, status, stderr, group)
 
 
 def _vm(spec: MachineSpec, drives: tuple[qemu.Drive, ...]) -> qemu.Vm:
     rate = tsc.khz() if spec.accel == "tcg" else 0
     # q35 has a clock to calibrate against, and costs half a second
     machine = spec.machine if rate or spec.accel == "kvm" else qemu.Q35
-    return qemu.Vm(drives, spec.accel, spec.memory, machine, rate, spec.verbose)
+    return qemu.Vm(drives, spec.accel, spec.memory, machine, rate, spec.verbose, bool(spec.shell))
+
+
+def _end(popen: subprocess.Popen[bytes]) -> None:
+    popen.kill()
+    popen.wait()
 
 
 def limits(memory: int, file_size: int, *, confine: bool) -> dict[str, int]:
     """The jail's RLIMIT_ values; `memory` and `file_size` in bytes"""
-    values = {"CORE": 0, "MEMLOCK": 0, "NOFILE": DESCRIPTORS, "FSIZE": file_size, "AS": memory}
+    values = {"CORE": 0, "MEMLOCK": 0, "NOFILE": DESCRIPTORS, "FSIZE": file_size, "STACK": STACK, "AS": memory}
     # counted per user: without a user of its own it would count everything else that user runs
     return {**values, "NPROC": PROCESSES} if confine else values
 
@@ -210,6 +222,13 @@ def _socketpair(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tup
     theirs.enter_context(there)
     here.setblocking(False)
     return here, there
+
+
+def _console(spec: MachineSpec, ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[int, int]:
+    if not spec.shell:
+        return _pipe(ours, theirs)
+    here, there = _socketpair(ours, theirs)
+    return os.dup(here.fileno()), there.fileno()
 
 
 def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[int, int]:

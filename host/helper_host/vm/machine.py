@@ -23,6 +23,7 @@ from helper_host.vm.channel import Channel, ProtocolViolation
 from helper_host.vm.launch import MachineSpec
 from helper_host.vm.qmp import BlockError, Monitor, MonitorEvent, MonitorViolation, Panicked, Shutdown
 from helper_host.vm.verdict import Verdict, start_error
+from helper_host.vm.visitor import Desk
 
 __all__ = ["Console", "Ended", "Machine", "MachineEvent", "MachineSpec", "Verdict", "Woken"]
 
@@ -77,11 +78,26 @@ class Machine:
         self._panicked = self._killed = False
         self._violation = self._expired = ""
         self._deadlines: dict[str, float] = {}
+        self._desk: Desk | None = None
 
     # --- start and end ---
 
     def __enter__(self) -> Machine:
         process = self._process = launch.launch(self.spec)
+        try:
+            self._listen(process)
+        except BaseException:
+            self._close(process)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._close(self._process)
+
+    def _listen(self, process: launch.Process) -> None:
         for descriptor, handler in (
             (process.port.fileno(), self._read_channel),
             (process.monitor.fileno(), self._read_monitor),
@@ -92,14 +108,12 @@ class Machine:
         ):
             self._selector.register(descriptor, selectors.EVENT_READ, handler)
         self._deadlines = {"hello": time.monotonic() + self.spec.hello_seconds}
-        return self
+        if self.spec.shell:
+            self._desk = Desk(self.spec.shell, process.console, self._selector)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        process = self._process
-        assert process is not None
+    def _close(self, process: launch.Process) -> None:
         self.kill()
+        self._close_desk()
         self._selector.close()
         for end in (process.port, process.monitor):
             end.close()
@@ -127,7 +141,8 @@ class Machine:
         """Tell the guest that disks and job are complete; from now on the silence and total clocks run"""
         self.channel.went = True
         now = time.monotonic()
-        self._deadlines = {"silence": now + self.spec.silence_seconds, "total": now + self.spec.total_seconds}
+        if not self.spec.shell:
+            self._deadlines = {"silence": now + self.spec.silence_seconds, "total": now + self.spec.total_seconds}
         assert self._process is not None
         try:
             self._process.port.send(protocol.GO)
@@ -172,6 +187,7 @@ class Machine:
         finally:
             if wakeup is not None:
                 self._selector.unregister(wakeup)
+        self._close_desk()
         # QEMU has gone: what is left in the pipes is all there will be
         for key in list(self._selector.get_map().values()):
             while key.fd in self._selector.get_map():
@@ -179,6 +195,11 @@ class Machine:
         if self.returncode == 0 and self.channel.partial and not self._violation:
             self._violation = "The helper's last message is cut off"
         yield Ended(self.returncode)
+
+    def _close_desk(self) -> None:
+        if self._desk is not None:
+            self._desk.close()
+            self._desk = None
 
     def _patience(self) -> float | None:
         if not self._deadlines:
@@ -244,7 +265,9 @@ class Machine:
     def _read_console(self, descriptor: int) -> Iterator[MachineEvent]:
         data = self._read(descriptor)
         self._console_bytes += len(data)
-        if self._console_bytes > CONSOLE_MAX:
+        if self._desk is not None:
+            self._desk.show(data)
+        elif self._console_bytes > CONSOLE_MAX:
             self._violate(f"The helper printed more than {CONSOLE_MAX} bytes on its console")
             return
         if not data and self._console_partial:
@@ -278,4 +301,5 @@ class Machine:
         assert self._process is not None
         if self.returncode is None:
             self.returncode = self._process.popen.wait(KILL_SECONDS)
-            self._selector.unregister(self._process.pidfd)
+            if self._process.pidfd in self._selector.get_map():
+                self._selector.unregister(self._process.pidfd)

@@ -21,6 +21,9 @@ CHANNEL_FD, QMP_FD, CONSOLE_FD, FIRST_DRIVE_FD = 3, 4, 5, 6
 DRIVES_MAX = 22
 """microvm with ACPI has 24 virtio-mmio transports (hw/i386/microvm.c); one is the port's, one stays free."""
 
+WORKERS = 8
+"""Threads for disk I/O, at most."""
+
 MICROVM, Q35 = "microvm", "q35"
 
 TB_SIZE = 64
@@ -51,6 +54,8 @@ class Vm(NamedTuple):
     """The host's, for an emulated guest (see tsc.py); 0 if not known."""
     verbose: bool = False
     """The guest's kernel tells everything on its console."""
+    shell: bool = False
+    """The console listens too: its descriptor is a socket."""
 
 
 def argv(vm: Vm, program: str = PROGRAM) -> list[str]:
@@ -66,11 +71,13 @@ def argv(vm: Vm, program: str = PROGRAM) -> list[str]:
     line += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
     line += _machine(vm)
     line += ["-m", str(vm.memory), "-smp", "1"]
+    # QEMU starts up to 64 threads when the guest has much to write, more than the jail's address space is meant for
+    line += ["-object", f"main-loop,id=main-loop,thread-pool-max={WORKERS}"]
     line += ["-kernel", KERNEL, "-initrd", INITRD, "-append", kernel_arguments(vm)]
     # the end of the guest must be the end of QEMU, and its kind must show
     line += ["-no-reboot", "-action", "panic=exit-failure"]
     line += ["-chardev", f"socket,id=qmp,fd={QMP_FD}", "-mon", "chardev=qmp,mode=control"]
-    line += _console()
+    line += _console(shell=vm.shell)
     line += _port(vm.machine)
     for number, drive in enumerate(vm.drives):
         line += _drive(drive, number, vm.machine)
@@ -100,7 +107,9 @@ def _machine(vm: Vm) -> list[str]:
     return ["-machine", machine, "-accel", accel, "-cpu", cpu, "-device", panic]
 
 
-def _console() -> list[str]:
+def _console(*, shell: bool) -> list[str]:
+    if shell:
+        return ["-chardev", f"socket,id=console,fd={CONSOLE_FD}", "-serial", "chardev:console"]
     return [
         *("-add-fd", f"fd={CONSOLE_FD},set={CONSOLE_FD}"),
         *("-chardev", f"file,id=console,path=/dev/fdset/{CONSOLE_FD},append=on"),

@@ -13,6 +13,7 @@ values:
     ["qmp", "NAME", {...}] an event of the monitor
     ["raw-qmp", "text"]    text on the monitor
     ["console", "text"]    text on the serial console
+    ["shell"]              answer a line typed at the console
     ["stderr", "text"]     what QEMU says when it fails
     ["write", disk, offset, "text"]   on the instance's disk
     ["sleep", seconds]   ["hang"]   ["signal", number]   ["exit", code]
@@ -119,6 +120,8 @@ def act(word: str, values: list[Any]) -> None:
             send(QMP, text.encode("latin-1"))
         case "console", text:
             send(CONSOLE, text.encode())
+        case ("shell",):
+            send(CONSOLE, b"you said " + os.read(CONSOLE, 4096))
         case "stderr", text:
             send(2, text.encode())
         case "write", disk, offset, text:

@@ -106,7 +106,7 @@ def test_what_it_has(running: Machine, tmp_path: Path) -> None:
 
 def test_its_environment_is_bare(running: Machine) -> None:
     environment = Path(f"/proc/{running.pid}/environ").read_bytes()
-    assert environment == b"PATH=/usr/bin\0LC_ALL=C\0"
+    assert environment == b"PATH=/usr/bin\0LC_ALL=C\0MALLOC_ARENA_MAX=2\0"
     command = Path(f"/proc/{running.pid}/cmdline").read_bytes()
     assert b"abcd" not in command and str(os.getcwd()).encode() not in command
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from helper_agent.protocol import Event, Hello
+from helper_agent.protocol import Event, Hello, Plan
 from helper_host.errors import ProviderError
 from helper_host.vm.machine import Ended, Machine, MachineEvent, MachineSpec, Verdict, Woken
 from tests.host.vm import fake_qemu
@@ -250,6 +252,32 @@ def test_an_exception_ends_the_vm(tmp_path: Path, spec: MachineSpec) -> None:
     with pytest.raises(KeyboardInterrupt), Machine(spec._replace(program=program)) as machine:
         for _ in machine.events():
             raise KeyboardInterrupt
+    assert not os.path.exists(f"/proc/{machine.pid}")
+
+
+def test_a_person_at_the_console(tmp_path: Path, spec: MachineSpec) -> None:
+    path = tmp_path / "console"
+    path.touch()  # one that a killed run left
+    program = fake_qemu.program(tmp_path, [HELLO, ["wait-go"], PLAN, ["shell"], *good("inspect")[3:]])
+    visitor = socket.socket(socket.AF_UNIX)
+    with Machine(spec._replace(program=program, shell=str(path), silence_seconds=0.0)) as machine:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        for event in machine.events():
+            if isinstance(event, Hello):
+                machine.go()
+            if isinstance(event, Plan):
+                visitor.connect(str(path))
+                visitor.send(b"id\n")
+    assert machine.verdict().success() and list(machine.console) == ["you said id"]
+    assert visitor.recv(100) == b"you said id\n" and not path.exists()
+    visitor.close()
+
+
+def test_a_console_that_can_not_be_offered_leaves_nothing(tmp_path: Path, spec: MachineSpec) -> None:
+    program = fake_qemu.program(tmp_path, [HELLO, ["hang"]])
+    machine = Machine(spec._replace(program=program, shell="/nonexistent/console"))
+    with pytest.raises(OSError), machine:
+        pass
     assert not os.path.exists(f"/proc/{machine.pid}")
 
 

@@ -36,6 +36,7 @@ VMS = st.builds(
     machine=st.sampled_from([MICROVM, Q35]),
     tsc_khz=st.integers(0, 5_000_000),
     verbose=st.booleans(),
+    shell=st.just(False),
 )
 
 
@@ -96,6 +97,12 @@ def test_an_emulated_guest_is_told_its_clock() -> None:
     assert " tsc_early_khz=2600000 tsc=reliable " in arguments and "panic=-1" in arguments
     for vm in (Vm((ROOT,), "kvm", 256, tsc_khz=2_600_000), Vm((ROOT,), "tcg", 256)):
         assert "tsc" not in values(argv(vm), "-append")[0]
+
+
+def test_the_console_listens_only_where_a_shell_is_asked_for() -> None:
+    assert "file,id=console,path=/dev/fdset/5,append=on" in values(argv(Vm((ROOT,), "tcg", 256)), "-chardev")
+    line = argv(Vm((ROOT,), "tcg", 256, shell=True))
+    assert "socket,id=console,fd=5" in values(line, "-chardev") and "fd=5,set=5" not in line
 
 
 def test_emulation_is_bounded() -> None:
