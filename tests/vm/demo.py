@@ -23,10 +23,9 @@ QUESTIONS = {
     "hostname": "hostname -f",
     "size of /": "df -h --output=source,fstype,size,used,avail /",
     "address": "ip -brief address show scope global",
-    "users with a password or a key": (
-        "for user in root debian; do printf '%s: password %s, keys %s\\n' $user"
-        ' "$(passwd --status $user | cut -d" " -f2)"'
-        ' "$(cat ~$user/.ssh/authorized_keys 2>/dev/null | wc -l)"; done'
+    "users, their password's state and number of keys": (
+        "for user in root debian; do home=$(getent passwd $user | cut -d: -f6); echo $user: password"
+        " $(passwd --status $user | cut -d' ' -f2), keys $(wc -l <$home/.ssh/authorized_keys); done"
     ),
     "swap": "swapon --show --noheadings",
     "machine-id": "cat /etc/machine-id",
@@ -64,7 +63,7 @@ def deploy(cluster: Cluster) -> None:
     print(version)
     say("make install, and what Ganeti says about the OS definition")
     cluster.install()
-    print(cluster.run(["gnt-os", "diagnose", "helper"]).text.strip())
+    print(cluster.run(["gnt-os", "diagnose"]).text.strip())
     key = make_key(cluster)
     parameters = {
         "image": IMAGE,
