@@ -187,6 +187,7 @@ def _spec(
         memory=settings.memory_mib or memory_for(max(disk.size for disk in disks)),
         verbose=settings.verbose,
         program=settings.qemu,
+        shell=f"{settings.run_folder}/{request.instance.name}.console" if settings.debug_shell else "",
     )
 
 

@@ -31,7 +31,8 @@ def request(environ: Mapping[str, str], action: str) -> Request:
     log.debug(f"instance {instance!r}")
     log.debug(f"parameters {given!r}")
     if configured.debug_shell:
-        log.warning("debug_shell is set: the helper waits for a person at its console; not for production")
+        log.warning("debug_shell is set: after a failure the helper waits for a person; not for production")
+        log.warning(f"enter with: socat -,rawer UNIX-CONNECT:{configured.run_folder}/{instance.name}.console")
     return Request(action, instance, given, configured, log, began)
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from helper_agent import protocol
 from helper_agent.protocol import Event
+from helper_host.errors import ProviderError
 from helper_host.vm import launch
 from helper_host.vm.channel import Channel, ProtocolViolation
 from helper_host.vm.launch import MachineSpec
@@ -109,7 +110,14 @@ class Machine:
             self._selector.register(descriptor, selectors.EVENT_READ, handler)
         self._deadlines = {"hello": time.monotonic() + self.spec.hello_seconds}
         if self.spec.shell:
-            self._desk = Desk(self.spec.shell, process.console, self._selector)
+            self._desk = self._offer_console(self.spec.shell, process.console)
+
+    def _offer_console(self, path: str, console: int) -> Desk:
+        try:
+            return Desk(path, console, self._selector)
+        except OSError as error:
+            cause = f"The helper's console could not be offered at {path}: {error}"
+            raise ProviderError("E-VM-START", cause, "switch debug_shell off in the settings") from None
 
     def _close(self, process: launch.Process) -> None:
         self.kill()

@@ -276,7 +276,7 @@ def test_a_person_at_the_console(tmp_path: Path, spec: MachineSpec) -> None:
 def test_a_console_that_can_not_be_offered_leaves_nothing(tmp_path: Path, spec: MachineSpec) -> None:
     program = fake_qemu.program(tmp_path, [HELLO, ["hang"]])
     machine = Machine(spec._replace(program=program, shell="/nonexistent/console"))
-    with pytest.raises(OSError), machine:
+    with pytest.raises(ProviderError, match="console could not be offered"), machine:
         pass
     assert not os.path.exists(f"/proc/{machine.pid}")
 
