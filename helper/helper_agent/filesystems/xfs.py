@@ -6,7 +6,7 @@ import fcntl
 import os
 import struct
 
-from helper_agent.api import Logger
+from helper_agent.api import Logger, TaskError
 from helper_agent.disk.medium import Medium
 from helper_agent.filesystems.base import Filesystem, Run, failed
 from helper_agent.run import CommandFailed
@@ -15,6 +15,9 @@ XFS_IOC_FSGROWFSDATA = 0x4010586E
 """_IOW('X', 110, struct xfs_growfs_data {u64 newblocks; u32 imaxpct}) (fs/xfs/libxfs/xfs_fs.h)."""
 XFS_IOC_FSGEOMETRY_V1 = 0x80705864
 """_IOR('X', 100, struct xfs_fsop_geom_v1), 112 bytes."""
+KIB_PER_GROUP = 40
+"""Memory the kernel needs for each new allocation group while it grows and mounts them (6.1: 1000 GiB of groups of 375
+MiB fit into a helper of 256 MiB and 2000 don't; 8000 fit into 1024)."""
 REMEDY = "repair it with xfs_repair on a copy of the image, or use another image"
 
 
@@ -39,11 +42,32 @@ def grow(device: str, path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         geometry = fcntl.ioctl(fd, XFS_IOC_FSGEOMETRY_V1, bytes(112))
-        block, percent, blocks = struct.unpack_from("=I24xIQ", geometry)
+        block, group, percent, blocks = struct.unpack_from("=I4xI16xIQ", geometry)
         if size // block > blocks:
+            _refuse_without_memory((size // block - blocks) // group, _available_kib())
             fcntl.ioctl(fd, XFS_IOC_FSGROWFSDATA, struct.pack("=QI4x", size // block, percent))
     finally:
         os.close(fd)
+
+
+def _refuse_without_memory(groups: int, available: int) -> None:
+    """The kernel would run out of memory half-way, which ends the whole VM without a word
+
+    Raises:
+        TaskError: E-FILESYSTEM
+    """
+    missing = groups * KIB_PER_GROUP - available
+    if missing > 0:
+        raise TaskError(
+            f"The XFS filesystem would get {groups} more allocation groups, too many for the helper's memory",
+            f"raise the setting memory_mib by {(missing >> 10) + 64}, or use an image with a larger filesystem",
+            code="E-FILESYSTEM",
+        )
+
+
+def _available_kib() -> int:
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:"))
 
 
 XFS = Filesystem(
