@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from helper_agent.run import PATH, Completed, run
+from helper_agent.run import PATH, CommandFailed, Completed, run
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -132,7 +132,11 @@ class Capsule:
         """
         entered = self.argv(argv, host_network=host_network, cwd=cwd)
         ok = (0,) if check else range(-64, 256)
-        return run(entered, input=stdin, timeout=timeout, ok=ok, env=env)
+        try:
+            return run(entered, input=stdin, timeout=timeout, ok=ok, env=env)
+        except CommandFailed as failed:
+            failed.add_note(failed.output)
+            raise
 
     def path(self, path: str) -> Path:
         """A file inside, as it can be opened from outside (also a socket, to connect to it)"""
