@@ -53,6 +53,21 @@ def test_image_is_small(manifest: Any) -> None:
     assert sum(row["size"] for row in manifest["files"].values()) < SIZE_MAX
 
 
+@pytest.mark.parametrize("module", ["jinja2", "pyudev", "ctypes", "hashlib", "ipaddress", "subprocess", "tempfile"])
+def test_python_has_what_tasks_import(helper_image: Path, module: str) -> None:
+    script = f"import sys; sys.path.append('/usr/lib/python3/dist-packages'); import {module}"
+    root = str(helper_image / "base" / "root")
+    subprocess.run(["chroot", root, "/usr/bin/python3", "-I", "-S", "-B", "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("program", ["e2fsck -V", "resize2fs", "xfs_repair -V", "btrfs --version", "sfdisk --version"])
+def test_programs_find_their_libraries(helper_image: Path, program: str) -> None:
+    root = str(helper_image / "base" / "root")
+    done = subprocess.run(["chroot", root, *program.split()], capture_output=True, timeout=60, check=False)
+    assert b"shared librar" not in done.stderr
+    assert done.returncode in (0, 1)
+
+
 def test_packing_again_gives_the_same_bytes(helper_image: Path, manifest: Any, tmp_path: Path) -> None:
     # not shutil.copytree: it would read /dev/full to its end
     subprocess.run(["cp", "-a", str(helper_image / "base"), str(tmp_path / "base")], check=True)
