@@ -108,7 +108,9 @@ class Settings:
         "How the helper runs: kvm, tcg (emulation), or auto: KVM where it works, else emulation. QEMU's authors don't\n"
         "call emulation a security boundary: where images aren't trusted, say kvm",
     )
-    memory_mib = Setting(_memory, 256, "The helper's memory in MiB; 0: by the size of the disks")
+    memory_mib = Setting(
+        _memory, 0, "The helper's memory in MiB; 0: 256, and more where the largest disk has more than 800 GiB"
+    )
     hello_timeout = Setting(_seconds, 20.0, "Seconds in which the helper must have started under KVM")
     hello_timeout_tcg = Setting(_seconds, 90.0, "Seconds in which the helper must have started under emulation")
     silence_timeout = Setting(_seconds, 300.0, "Seconds the helper may be silent while it works")
@@ -125,9 +127,6 @@ class Settings:
         _flag, False, "A shell in the helper on its console. Only for development: the helper then waits for a person"
     )
     run_folder = Setting(_folder, paths.RUN, "Folder for the state of deployments under way")
-    console_folder = Setting(_folder, paths.LOGS, "Folder for consoles that were kept")
-    cache_folder = Setting(_folder, paths.CACHE, "Folder for downloads")
-    tasks_folder = Setting(_folder, f"{paths.SETTINGS}/tasks.d", "Folder of tasks of your own")
 
     def __init__(self, values: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         self.values = dict(values)

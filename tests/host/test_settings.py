@@ -36,7 +36,7 @@ def refusal(folder: Path, variant: str = "") -> str:
 
 def test_without_a_file_there_are_defaults(folder: Path) -> None:
     loaded = load("default", str(folder))
-    assert loaded.memory_mib == 256
+    assert loaded.memory_mib == 0
     assert loaded.accel == "auto"
     assert loaded.image_store == "/var/lib/ganeti-instance-helper/images"
 
