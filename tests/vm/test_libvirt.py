@@ -73,7 +73,7 @@ def test_swap(console: Console) -> None:
 
 
 def test_no_unit_has_failed(console: Console) -> None:
-    assert console.run("systemctl --failed --no-legend --plain").text == ""
+    assert console.run("systemctl --failed --no-legend --plain --no-pager").text == ""
 
 
 def test_login_by_key(console: Console, cluster: Cluster, ssh_key: Path) -> None:
