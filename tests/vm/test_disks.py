@@ -79,7 +79,7 @@ def test_data_disks_stay_as_they_are(node: Node, image: disks.Image, tmp_path: P
     assert [Path(disk.path).read_bytes() for disk in data] == contents
 
 
-@pytest.mark.parametrize(("filesystem", "mib", "tib"), [("ext4", 0, 8), ("xfs", 4096, 4), ("btrfs", 0, 8)])
+@pytest.mark.parametrize(("filesystem", "mib", "tib"), [("ext4", 1024, 8), ("xfs", 4096, 4), ("btrfs", 0, 8)])
 def test_a_disk_of_several_tib(node: Node, tmp_path: Path, filesystem: str, mib: int, tib: int) -> None:
     image = disks.build(tmp_path / "image.raw", "gpt", filesystem, root_mib=mib)
     disk = node.disk(tib * TIB // MIB)

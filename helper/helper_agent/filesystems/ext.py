@@ -14,7 +14,7 @@ import os
 import struct
 from typing import NamedTuple
 
-from helper_agent.api import Logger
+from helper_agent.api import Logger, TaskError
 from helper_agent.disk.medium import Medium
 from helper_agent.filesystems.base import Filesystem, Offline, Run, failed
 from helper_agent.run import CommandFailed
@@ -100,7 +100,12 @@ def grow_offline(device: str, run: Run, log: Logger) -> None:
     try:
         run(["resize2fs", device], timeout=TOOL_TIMEOUT)
     except CommandFailed as error:
-        raise failed(device, error, REMEDY) from None
+        raise TaskError(
+            f"The filesystem on {device} can't be grown to the size of its partition: {error}",
+            "use a smaller disk, or an image whose filesystem has larger blocks",
+            code="E-FILESYSTEM",
+            output=error.output,
+        ) from None
 
 
 EXT = Filesystem(
