@@ -14,7 +14,7 @@ def needed(data: bytes) -> list[str]:
     """Names of the libraries the ELF file in `data` needs; none for anything else"""
     if not data.startswith(MAGIC):
         return []
-    offset, = struct.unpack_from("<Q", data, 32)
+    (offset,) = struct.unpack_from("<Q", data, 32)
     size, count = struct.unpack_from("<HH", data, 54)
     headers = [struct.unpack_from("<IIQQQQ", data, offset + size * number) for number in range(count)]
     dynamic = [(entry[2], entry[5]) for entry in headers if entry[0] == PT_DYNAMIC]

@@ -67,6 +67,7 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
     settings, log = request.settings, request.log
     with ExitStack() as stack:
         helper = helper_image.load(settings.helper_image)
+        _check_skipped(request.parameters.skip_tasks, helper.tasks)
         image = _open_image(request, stack)
         disks = [stack.enter_context(open_disk(disk.path, disk.size)) for disk in request.instance.disks]
         target = Target(disks[0], image, log, clear_rest=settings.wipe_rest)
@@ -86,7 +87,7 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
             target.open_to_guest(guard.arm)
 
         Session(
-            _spec(request, helper, drive, disks, nonce, limit),
+            _spec(request, helper=helper, drive=drive, disks=disks, nonce=nonce, limit=limit),
             background,
             guard,
             monitor,
@@ -102,6 +103,17 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
         _sync(disks, monitor)
         target.finish()
         guard.disarm()
+
+
+def _check_skipped(names: tuple[str, ...], known: tuple[str, ...]) -> None:
+    """The agent would refuse an unknown name too, but only when the disk has been written"""
+    for name in names:
+        if name not in known:
+            raise ProviderError(
+                "E-PARAMETER",
+                f"OS parameter 'skip_tasks': there is no task '{name}'",
+                f"the tasks are {', '.join(known)}",
+            )
 
 
 def _sync(disks: list[Disk], monitor: Monitor) -> None:
@@ -170,7 +182,13 @@ def _fill_job(request: Request, drive: ConfigDrive, nonce: str, monitor: Monitor
 
 
 def _spec(
-    request: Request, helper: helper_image.HelperImage, drive: ConfigDrive, disks: list[Disk], nonce: str, limit: float
+    request: Request,
+    *,
+    helper: helper_image.HelperImage,
+    drive: ConfigDrive,
+    disks: list[Disk],
+    nonce: str,
+    limit: float,
 ) -> MachineSpec:
     settings = request.settings
     return MachineSpec(
@@ -203,7 +221,7 @@ def _ending_signals(limit: float) -> Iterator[Callable[[], None]]:
     Yields a function that stops the clock: after `GO` the VM has clocks of its own.
     """
 
-    def end(number: int, frame: FrameType | None) -> NoReturn:
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
         for other in (*ENDINGS, signal.SIGALRM):
             signal.signal(other, signal.SIG_IGN)
         if number == signal.SIGALRM:

@@ -36,6 +36,8 @@ class HelperImage(NamedTuple):
     root: Part
     agent: str
     suite: str
+    tasks: tuple[str, ...]
+    """Names of the built-in tasks, in their order."""
 
 
 def load(folder: str) -> HelperImage:
@@ -56,6 +58,7 @@ def load(folder: str) -> HelperImage:
             root=_part(folder, ROOT, manifest["files"]),
             agent=str(manifest["agent"]),
             suite=str(manifest["suite"]),
+            tasks=tuple(str(name) for name in manifest["tasks"]),
         )
         version = manifest["protocol"]
     except OSError as error:

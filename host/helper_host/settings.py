@@ -111,7 +111,7 @@ class Settings:
     memory_mib = Setting(
         _memory, 0, "The helper's memory in MiB; 0: 256, and more where the largest disk has more than 800 GiB"
     )
-    hello_timeout = Setting(_seconds, 20.0, "Seconds in which the helper must have started under KVM")
+    hello_timeout = Setting(_seconds, 10.0, "Seconds in which the helper must have started under KVM")
     hello_timeout_tcg = Setting(_seconds, 90.0, "Seconds in which the helper must have started under emulation")
     silence_timeout = Setting(_seconds, 300.0, "Seconds the helper may be silent while it works")
     total_timeout = Setting(_seconds, 900.0, "Seconds for the whole deployment of a small disk ...")

@@ -83,4 +83,4 @@ class Target:
             return "The instance's disk was not touched."
         if self._writer is not None:
             return f"The instance's disk holds no system now: its head is empty; {AGAIN}."
-        return "The helper had begun to change what is on the instance's disk: it may be half changed."
+        return "The helper had begun to work on what is on the instance's disk: it may be half changed."

@@ -71,7 +71,14 @@ class Bench:
             content = name.encode() * 5000
             (self.helper / name).write_bytes(content)
             files[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        manifest = {"format": 1, "suite": "x", "agent": "0.1.0", "protocol": PROTOCOL_VERSION, "files": files}
+        manifest = {
+            "format": 1,
+            "suite": "x",
+            "agent": "0.1.0",
+            "protocol": PROTOCOL_VERSION,
+            "files": files,
+            "tasks": [],
+        }
         (self.helper / "manifest.json").write_text(json.dumps(manifest))
         for part in [self.folder, *self.folder.parents]:
             if part == Path("/tmp"):
@@ -220,6 +227,7 @@ def test_no_helper_image(bench: Bench) -> None:
         ("image", "/etc/shadow", "E-IMAGE-MISSING"),
         ("users", "no such:user", "E-PARAMETER"),
         ("hostname", "-bad-", "E-PARAMETER"),
+        ("skip_tasks", "no-such-task", "E-PARAMETER"),
     ],
 )
 def test_a_wrong_parameter(bench: Bench, name: str, value: str, code: str) -> None:

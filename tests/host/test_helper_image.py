@@ -23,7 +23,14 @@ def folder(tmp_path: Path) -> Path:
         content = name.encode() * 1000
         (tmp_path / name).write_bytes(content)
         files[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    manifest = {"format": 1, "suite": "bookworm", "agent": "0", "protocol": PROTOCOL_VERSION, "files": files}
+    manifest = {
+        "format": 1,
+        "suite": "bookworm",
+        "agent": "0",
+        "protocol": PROTOCOL_VERSION,
+        "files": files,
+        "tasks": [],
+    }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path
 
@@ -69,7 +76,7 @@ def test_another_protocol(folder: Path) -> None:
         helper_image.load(str(folder))
 
 
-@pytest.mark.parametrize("key", ["format", "suite", "files", "protocol"])
+@pytest.mark.parametrize("key", ["format", "suite", "files", "protocol", "tasks"])
 def test_a_manifest_with_a_key_missing(folder: Path, key: str) -> None:
     change(folder, lambda manifest: manifest.pop(key))
     with pytest.raises(ProviderError, match="not a manifest of ours"):

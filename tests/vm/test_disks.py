@@ -15,7 +15,7 @@ from tests.calling import Disk
 from tests.helper.distros import trees
 from tests.helper.support import Tree
 from tests.vm import disks
-from tests.vm.deploying import CANARY, MIB, Node, loop_device, looked_at
+from tests.vm.deploying import CANARY, MIB, Node, looked_at, loop_device
 
 pytestmark = pytest.mark.vm
 TIB = 1 << 40
@@ -55,7 +55,7 @@ def _parent_runs_in(pid: str, folder: str) -> bool:
         return False
 
 
-# --- disks ----------------------------------------------------------------------------------------------------------
+# --- disks ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_block_device_with_its_last_tenants_data(node: Node, image: disks.Image, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_skipped_task(node: Node, image: disks.Image, tmp_path: Path) -> None:
         assert (root / "etc/hostname").read_text() == "debian\n"
 
 
-# --- the helper ---------------------------------------------------------------------------------------------------------
+# --- the helper -------------------------------------------------------------------------------------------------------
 
 
 def test_kvm_that_does_not_work_gives_way_to_emulation(node: Node, image: disks.Image) -> None:

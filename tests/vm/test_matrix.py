@@ -11,7 +11,7 @@ import pytest
 
 from tests import calling
 from tests.vm import disks
-from tests.vm.deploying import CANARY, MIB, Node, loop_device, looked_at
+from tests.vm.deploying import CANARY, MIB, Node, looked_at, loop_device
 
 pytestmark = pytest.mark.vm
 
