@@ -33,6 +33,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     manifest = {
         "format": helper_image.MANIFEST_FORMAT,
         "suite": "bookworm",
+        "tasks": [],
         "agent": AGENT_VERSION,
         "protocol": PROTOCOL_VERSION,
         "files": dict.fromkeys(names, empty),
