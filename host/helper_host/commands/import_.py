@@ -25,10 +25,15 @@ def run(environ: Mapping[str, str]) -> None:
     size = call.size or stream.disk_size(call.path)
     log.info(f"importing disk {call.index} of {call.instance}: {size >> 20} MiB at {call.path}")
     with open_disk(call.path, size) as disk:
-        result = stream.import_stream(
-            sys.stdin.fileno(),
-            disk,
-            lambda done, total: monitor.progress("importing", done, total),
-            threading.Event(),
-        )
+        try:
+            result = stream.import_stream(
+                sys.stdin.fileno(),
+                disk,
+                lambda done, total: monitor.progress("importing", done, total),
+                threading.Event(),
+            )
+        except BaseException:
+            # for Ganeti this is a warning, and it goes on with the instance
+            log.info(f"Disk {call.index} is not imported: it holds nothing that boots, or what it held before.")
+            raise
     log.info(f"imported {result.size >> 20} MiB, {result.written >> 20} of them written, in {result.seconds:.1f} s")

@@ -168,15 +168,27 @@ def _send(output: int, data: memoryview, cancel: threading.Event) -> None:
             if not _ready(output, select.POLLOUT):
                 continue
             try:
-                # a pipe that is ready has room for a page, and a plain write of more would block; O_NONBLOCK would be
-                # seen by whoever else has the pipe
-                count = os.pwritev(output, [data], -1, os.RWF_NOWAIT) if waits else os.write(output, data)
+                count = _write_ready(output, data) if waits else os.write(output, data)
             except BlockingIOError:
                 continue
             data = data[count:]
     except OSError as error:
         how = "nobody reads it any more" if error.errno == errno.EPIPE else error.strerror
         raise ProviderError("E-STREAM", f"The export's stream broke ({how})", "look at the import's log") from None
+
+
+def _write_ready(output: int, data: memoryview) -> int:
+    """As much of `data` as goes into a pipe or socket that is ready; how much that was
+
+    O_NONBLOCK would be seen by whoever else has the pipe.
+    """
+    try:
+        return os.pwritev(output, [data], -1, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+    # Linux before 6.4, Debian 12's among them, can't do that with pipes; a ready one has room for a page
+    return os.write(output, data[: select.PIPE_BUF])
 
 
 def _ready(fd: int, event: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import random
@@ -93,6 +94,16 @@ def test_export_does_not_read_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = new_disk(tmp_path / "disk", 50 * MIB)
     monkeypatch.setattr(stream, "_read_exactly", lambda *_: pytest.fail("a hole was read"))
     assert exported(path) == bytes(50 * MIB)
+
+
+def test_export_into_a_pipe_of_an_older_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def before_6_4(*_: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "pwritev", before_6_4)
+    path = tmp_path / "disk"
+    path.write_bytes(CONTENT)
+    assert exported(path) == CONTENT
 
 
 def test_export_of_no_disk(tmp_path: Path) -> None:
