@@ -72,7 +72,8 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
         disks = [stack.enter_context(open_disk(disk.path, disk.size)) for disk in request.instance.disks]
         target = Target(disks[0], image, log, clear_rest=settings.wipe_rest)
         target.check()
-        # no thread exists yet, so the guard can be forked; it outlives the target, which wipes on ordinary failures
+        # no thread exists yet, so the guard can be forked; it outlives the target, which wipes on ordinary failures and
+        # says so, and makes sure of it
         guard = stack.enter_context(Guard(lambda: wipe_head(disks[0])))
         stack.enter_context(target)
         drive = stack.enter_context(ConfigDrive())
@@ -86,6 +87,8 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
             stop_clock()
             target.open_to_guest(guard.arm)
 
+        # the first to be called at the end: nothing interrupts what ends VM and threads, wipes and says so
+        stack.callback(_ignore_endings)
         Session(
             _spec(request, helper=helper, drive=drive, disks=disks, nonce=nonce, limit=limit),
             background,
@@ -101,8 +104,9 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
             show_console=settings.keep_console or settings.verbose,
         ).run()
         _sync(disks, monitor)
-        target.finish()
+        _ignore_endings()
         guard.disarm()
+        target.finish()
 
 
 def _check_skipped(names: tuple[str, ...], known: tuple[str, ...]) -> None:
@@ -222,8 +226,7 @@ def _ending_signals(limit: float) -> Iterator[Callable[[], None]]:
     """
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
-        for other in (*ENDINGS, signal.SIGALRM):
-            signal.signal(other, signal.SIG_IGN)
+        _ignore_endings()
         if number == signal.SIGALRM:
             raise ProviderError(
                 "E-DISK-IO",
@@ -244,6 +247,12 @@ def _ending_signals(limit: float) -> Iterator[Callable[[], None]]:
         _stop_clock()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ignore_endings() -> None:
+    """What is done from now on is done to its end"""
+    for number in (*ENDINGS, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _stop_clock() -> None:

@@ -14,11 +14,15 @@ from collections.abc import Callable
 from types import TracebackType
 
 ARM, DISARM = b"a", b"d"
+ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 VM_END_SECONDS = 10.0
 
 
 class Guard:
     """Forks the guard process; make it before any thread exists
+
+    Only `disarm` calls off the wipe: whoever leaves the context in another way, by a failure in the middle of tidying
+    up, say, leaves it to the guard.
 
     `wipe` runs in the guard, with the descriptors the caller had open at that moment (the disk among them, whose lock
     is thereby held until the guard has ended).
@@ -26,13 +30,16 @@ class Guard:
 
     def __init__(self, wipe: Callable[[], None]) -> None:
         reader, self._writer = os.pipe2(os.O_CLOEXEC)
+        # a signal's exception in the child would run the caller's tidying up a second time
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         self._pid = os.fork()
         if self._pid == 0:
-            os.close(self._writer)
             try:
+                os.close(self._writer)
                 _watch(reader, wipe)
             finally:
                 os._exit(0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reader)
 
     def __enter__(self) -> Guard:
@@ -41,7 +48,6 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tell(DISARM)
         os.close(self._writer)
         os.waitpid(self._pid, 0)
 
@@ -50,7 +56,7 @@ class Guard:
         self._tell(ARM)
 
     def disarm(self) -> None:
-        """The disk is finished, or already wiped"""
+        """The disk is finished"""
         self._tell(DISARM)
 
     def watch(self, pid: int) -> None:
@@ -66,7 +72,7 @@ class Guard:
 
 def _watch(reader: int, wipe: Callable[[], None]) -> None:
     os.setsid()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+    for number in (*ENDINGS, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     armed, vm, digits = False, -1, b""
     while word := os.read(reader, 1):

@@ -39,9 +39,8 @@ class Target:
     ) -> None:
         if error is None or self._finished:
             return
-        if self._headed:
-            self._wipe_or_say()
-        self._log.info(self._state())
+        if not self._headed or self._wipe():
+            self._log.info(self._state())
 
     def check(self) -> None:
         """All that can be known before the first byte is written
@@ -72,11 +71,14 @@ class Target:
         """The helper has succeeded"""
         self._finished = True
 
-    def _wipe_or_say(self) -> None:
+    def _wipe(self) -> bool:
         try:
             wipe_head(self._disk)
         except (OSError, ProviderError) as error:
             self._log.warning(f"The head of {self._disk.path} could not be wiped: {error}")
+            self._log.warning(f"The instance's disk may look finished and is not: don't start it; {AGAIN}.")
+            return False
+        return True
 
     def _state(self) -> str:
         if not self._touched:

@@ -36,6 +36,28 @@ deployment.MachineSpec = functools.partial(deployment.MachineSpec, system=("/usr
 """
 
 
+SIGNAL_WHILE_WIPING = """
+import os, signal
+from helper_host import target
+def wipe(disk, wipe=target.wipe_head):
+    os.kill(os.getpid(), signal.SIGTERM)
+    wipe(disk)
+target.wipe_head = wipe
+"""
+SIGNAL_WHEN_DONE = """
+import os, signal
+from helper_host.target import Target
+Target.finish = lambda target, finish=Target.finish: (os.kill(os.getpid(), signal.SIGTERM), finish(target))
+"""
+NO_WIPING = """
+from helper_host import target
+from helper_host.errors import ProviderError
+def wipe(disk):
+    raise ProviderError("E-DISK-IO", "no", "no")
+target.wipe_head = wipe
+"""
+
+
 class Ended(NamedTuple):
     """How a create ended"""
 
@@ -63,6 +85,7 @@ class Bench:
         self._make_helper_image()
         self.settings: dict[str, Any] = {"accel": "tcg", "hello_timeout_tcg": 20}
         self.parameters = {"image": str(self.image), "password": CANARY}
+        self.prelude = SCRIPTED
 
     def _make_helper_image(self) -> None:
         self.helper.mkdir()
@@ -94,7 +117,7 @@ class Bench:
             **self.settings,
         }
         facts = calling.environment(calling.Disk(str(self.disk), DISK_SIZE), **self.parameters) | variables
-        return calling.start("create", facts, str(self.folder / "settings"), prelude=SCRIPTED, **settings)
+        return calling.start("create", facts, str(self.folder / "settings"), prelude=self.prelude, **settings)
 
     def finish(self, process: subprocess.Popen[bytes], since: float) -> Ended:
         output, _ = process.communicate(timeout=60)
@@ -355,6 +378,29 @@ def test_a_signal_ends_it_within_a_second(bench: Bench, number: signal.Signals, 
     assert bench.head_is_empty() or bench.is_old()
 
 
+def test_a_signal_does_not_keep_a_failure_from_wiping(bench: Bench) -> None:
+    bench.prelude += SIGNAL_WHILE_WIPING
+    ended = bench.create(fake_qemu.failing("hostname"))
+    failed(ended, "E-TASK")
+    assert bench.head_is_empty()
+    assert "could not be wiped" not in ended.log
+
+
+def test_a_signal_after_the_last_step_comes_too_late(bench: Bench) -> None:
+    bench.prelude += SIGNAL_WHEN_DONE
+    ended = bench.create(fake_qemu.good())
+    assert ended.code == 0, ended.log
+    assert bench.is_deployed()
+
+
+def test_what_could_not_be_wiped_is_wiped_by_the_guard(bench: Bench) -> None:
+    bench.prelude += NO_WIPING
+    ended = bench.create(fake_qemu.failing("hostname"))
+    failed(ended, "E-TASK")
+    assert "may look finished" in ended.log
+    assert bench.head_is_empty()
+
+
 def test_kill_leaves_no_qemu_and_no_disk_that_boots(bench: Bench) -> None:
     process = bench.start([fake_qemu.HELLO, ["wait-go"], ["write", 0, 9 * MIB, "mark"], ["hang"]])
     assert wait_for(lambda: b"mark" in bench.disk.read_bytes())
@@ -370,8 +416,8 @@ def test_kill_leaves_no_qemu_and_no_disk_that_boots(bench: Bench) -> None:
 
 
 def test_the_same_instance_twice(bench: Bench) -> None:
-    first = bench.start([fake_qemu.HELLO, ["wait-go"], ["hang"]])
-    assert wait_for(bench.qemus)
+    first = bench.start([fake_qemu.HELLO, ["wait-go"], ["write", 0, 9 * MIB, "mark"], ["hang"]])
+    assert wait_for(lambda: b"mark" in bench.disk.read_bytes())
     since = time.monotonic()
     failed(bench.finish(bench.start(fake_qemu.good()), since), "E-BUSY")
     first.terminate()
@@ -379,8 +425,8 @@ def test_the_same_instance_twice(bench: Bench) -> None:
 
 
 def test_two_instances_and_one_disk(bench: Bench) -> None:
-    first = bench.start([fake_qemu.HELLO, ["wait-go"], ["hang"]])
-    assert wait_for(bench.qemus)
+    first = bench.start([fake_qemu.HELLO, ["wait-go"], ["write", 0, 9 * MIB, "mark"], ["hang"]])
+    assert wait_for(lambda: b"mark" in bench.disk.read_bytes())
     since = time.monotonic()
     second = bench.start(fake_qemu.good(), INSTANCE_NAME="other.example.org")
     failed(bench.finish(second, since), "E-DISK-BUSY")

@@ -77,9 +77,10 @@ def test_nothing_to_wipe(tmp_path: Path, vm: subprocess.Popen[bytes], armed: boo
     assert not appears(tmp_path / "wiped", 0.3)
 
 
-def test_an_owner_that_ends_well_has_nothing_wiped(tmp_path: Path, vm: subprocess.Popen[bytes]) -> None:
-    process = owner(tmp_path / "wiped", vm.pid, armed=True)
+@pytest.mark.parametrize("disarmed", [True, False])
+def test_an_owner_that_lives_has_the_last_word(tmp_path: Path, vm: subprocess.Popen[bytes], disarmed: bool) -> None:
+    process = owner(tmp_path / "wiped", vm.pid, armed=True, disarmed=disarmed)
     process.communicate("\n")
     assert process.returncode == 0
-    assert not (tmp_path / "wiped").exists()
+    assert (tmp_path / "wiped").exists() is not disarmed, "whoever leaves without a word has failed"
     assert gone(vm), "a VM that outlives its run is ended all the same"
