@@ -6,6 +6,7 @@ here, at the only place that writes, so no caller can forget it.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TextIO
@@ -39,9 +40,11 @@ class Log:
         stream = self._stream or sys.stderr
         stamp = time.strftime("%H:%M:%S")
         mark = "" if level == "info" else f"{level}: "
-        for line in message.splitlines() or [""]:
-            stream.write(f"{stamp} {mark}{printable(line)}\n")
-        stream.flush()
+        lines = [f"{stamp} {mark}{printable(line)}\n" for line in message.splitlines() or [""]]
+        # a log that is full must not end a deployment, nor keep one that failed from wiping the disk
+        with contextlib.suppress(OSError):
+            stream.write("".join(lines))
+            stream.flush()
 
     def debug(self, message: str) -> None:
         """Shown when verbose"""

@@ -6,6 +6,7 @@ frees it with the last process that holds it, however that process ended; a file
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,6 +17,8 @@ from helper_host.errors import ProviderError
 from helper_host.log import Log
 
 SUFFIX = ".run"
+PATIENCE = 0.5
+"""Seconds after which a lock is somebody's run and not a sweep's look."""
 
 
 class Run:
@@ -29,7 +32,7 @@ class Run:
         self._path = os.path.join(folder, f"{instance}{SUFFIX}")
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            descriptor = _lock(self._path, create=True)
+            descriptor = _lock_patiently(self._path)
         except OSError as error:
             raise ProviderError(
                 "E-NODE",
@@ -44,8 +47,9 @@ class Run:
             )
         self._descriptor = descriptor
         state = {"pid": os.getpid(), "instance": instance, "action": action, "since": int(time.time())}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(state).encode(), 0)
+        with contextlib.suppress(OSError):  # the lock is what counts; without room nobody learns whose it is
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(state).encode(), 0)
 
     def __enter__(self) -> Run:
         return self
@@ -53,7 +57,8 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.unlink(self._path)
+        with contextlib.suppress(OSError):  # a deployment isn't worse for a folder that somebody has taken away
+            os.unlink(self._path)
         os.close(self._descriptor)
 
 
@@ -61,8 +66,8 @@ def sweep(folder: str, log: Log) -> None:
     """Remove the files of runs whose process has died; files of living runs and foreign files are left alone"""
     try:
         names = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return
+    except OSError:
+        return  # where it matters, Run says why
     for name in names:
         if not name.endswith(SUFFIX):
             continue
@@ -75,8 +80,17 @@ def sweep(folder: str, log: Log) -> None:
             log.warning(
                 f"An earlier run for {name.removesuffix(SUFFIX)} died without cleaning up; its leftovers are removed"
             )
-            os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
             os.close(descriptor)
+
+
+def _lock_patiently(path: str) -> int | None:
+    """As `_lock`, made if it isn't there: the sweep of another run holds the lock of each file for a moment"""
+    deadline = time.monotonic() + PATIENCE
+    while (descriptor := _lock(path, create=True)) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return descriptor
 
 
 def _lock(path: str, *, create: bool) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 
 import pytest
@@ -53,3 +54,10 @@ def test_debug_shows_when_verbose_only() -> None:
     Log(stream=verbose, verbose=True).debug("detail")
     assert quiet.getvalue() == ""
     assert "debug: detail" in verbose.getvalue()
+
+
+def test_a_full_log_ends_nothing() -> None:
+    with open("/dev/full", "w", encoding="utf-8", buffering=1) as full:
+        Log(stream=full).info("nobody will read this")
+        with contextlib.suppress(OSError):
+            full.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,31 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ProviderError, match="E-NODE"):
         Run(str(tmp_path / "file" / "folder"), "a", "create")
+
+
+def test_a_sweep_that_looks_at_the_file_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "web.example.org.run"
+    path.write_text("")
+    sweeper = os.open(path, os.O_RDWR)
+    fcntl.flock(sweeper, fcntl.LOCK_EX)
+
+    def done() -> None:
+        path.unlink()
+        os.close(sweeper)
+
+    look = threading.Timer(0.1, done)
+    look.start()
+    with Run(str(tmp_path), "web.example.org", "create"):
+        assert path.exists()
+    look.join()
+
+
+def test_a_folder_that_went_away_does_not_fail_a_run(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with Run(str(folder), "web.example.org", "create"):
+        shutil.rmtree(folder)
+
+
+def test_what_cannot_be_swept_is_not_worth_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sweep(str(tmp_path / "file"), Log())
