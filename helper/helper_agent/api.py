@@ -7,9 +7,10 @@ that does the work, raises `Skip` where there is nothing to do, and `TaskError` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helper_agent.protocol import Instance
+from helper_agent.records import NamedTuple
 from helper_agent.run import Completed
 
 if TYPE_CHECKING:

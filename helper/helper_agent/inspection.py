@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from helper_agent.api import Logger, TaskError
 from helper_agent.disk import devices, fstab, mounts, partitions
@@ -16,6 +15,7 @@ from helper_agent.disk.partitions import Table
 from helper_agent.disk.signatures import Signature
 from helper_agent.filesystems.base import Filesystem, Run, of
 from helper_agent.protocol import Job
+from helper_agent.records import NamedTuple
 from helper_agent.root import Root
 
 LOOK = "/run/helper/look"

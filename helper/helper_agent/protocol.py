@@ -16,7 +16,9 @@ import json
 import typing
 from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, TypeVar, Union
+from typing import Any, TypeVar, Union
+
+from helper_agent.records import NamedTuple
 
 AGENT_VERSION = "0.1.0"
 PROTOCOL_VERSION = 1

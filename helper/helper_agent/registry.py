@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helper_agent.api import KINDS, Context, Task, TaskError
+from helper_agent.records import NamedTuple
 
 if TYPE_CHECKING:
     from helper_agent.inspection import System

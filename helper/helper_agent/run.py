@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+
+from helper_agent.records import NamedTuple
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 OUTPUT_MAX = 4096

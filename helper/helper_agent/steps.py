@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from helper_agent import registry
 from helper_agent.api import Context, Logger, Options, Skip
 from helper_agent.failures import failure
 from helper_agent.protocol import Failure, Job
+from helper_agent.records import NamedTuple
 from helper_agent.root import Root
 from helper_agent.run import Completed, run
 from helper_agent.wire import Wire

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from helper_agent.disk.signatures import Signature
+from helper_agent.records import NamedTuple
 
 LINES_MAX = 1000
 """Most lines looked at."""

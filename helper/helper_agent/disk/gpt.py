@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import struct
 from binascii import crc32
-from typing import NamedTuple
 
 from helper_agent.disk.medium import Medium
 from helper_agent.disk.table import Partition, Table, broken, misfit, no_overlaps
+from helper_agent.records import NamedTuple
 
 SIGNATURE = b"EFI PART"
 SWAP_TYPE = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"

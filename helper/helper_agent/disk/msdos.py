@@ -7,10 +7,10 @@ The layout is the PC's (in no standard; see the kernel's block/partitions/msdos.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from helper_agent.disk.medium import Medium
 from helper_agent.disk.table import Partition, Table, broken, misfit, no_overlaps
+from helper_agent.records import NamedTuple
 
 SWAP_TYPE = "82"
 EXTENDED = (0x05, 0x0F, 0x85)

@@ -8,9 +8,9 @@ magic number; whether it is sound is for the kernel and its fsck to find out.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from helper_agent.disk.medium import Medium
+from helper_agent.records import NamedTuple
 
 HEAD = 68 * 1024
 """Bytes read of a partition: btrfs' superblock is the deepest, at 64 KiB."""

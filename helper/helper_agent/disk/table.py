@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from helper_agent.api import TaskError
 from helper_agent.disk.medium import Medium
+from helper_agent.records import NamedTuple
 
 REMEDY = "check the image's partition table with sfdisk --verify on the machine that made it"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from helper_agent.api import TaskError
+from helper_agent.records import NamedTuple
 from helper_agent.root import Root
 
 FILE = "/etc/passwd"

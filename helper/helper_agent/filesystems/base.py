@@ -7,9 +7,9 @@ filesystem itself says it is needed, since every process costs and a clean one h
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from helper_agent.api import Logger, TaskError
+from helper_agent.records import NamedTuple
 from helper_agent.run import CommandFailed, Completed
 
 Run = Callable[..., Completed]

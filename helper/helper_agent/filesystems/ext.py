@@ -12,11 +12,11 @@ import errno
 import fcntl
 import os
 import struct
-from typing import NamedTuple
 
 from helper_agent.api import Logger, TaskError
 from helper_agent.disk.medium import Medium
 from helper_agent.filesystems.base import Filesystem, Offline, Run, failed
+from helper_agent.records import NamedTuple
 from helper_agent.run import CommandFailed
 
 EXT4_IOC_RESIZE_FS = 0x40086610

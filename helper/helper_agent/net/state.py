@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from helper_agent.api import TaskError
 from helper_agent.protocol import Nic
+from helper_agent.records import NamedTuple
 
 HEADER = "# Written by ganeti-instance-helper when the instance was created\n"
 """First line of every file made from a state."""
