@@ -69,7 +69,10 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
         helper = helper_image.load(settings.helper_image)
         _check_skipped(request.parameters.skip_tasks, helper.tasks)
         image = _open_image(request, stack)
-        disks = [stack.enter_context(open_disk(disk.path, disk.size)) for disk in request.instance.disks]
+        disks = [
+            stack.enter_context(open_disk(disk.path, disk.size, writable=disk.writable))
+            for disk in request.instance.disks
+        ]
         target = Target(disks[0], image, log, clear_rest=settings.wipe_rest)
         target.check()
         # no thread exists yet, so the guard can be forked; it outlives the target, which wipes on ordinary failures and

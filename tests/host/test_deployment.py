@@ -304,6 +304,15 @@ def test_a_vm_that_floods(bench: Bench) -> None:
     failed(ended, "E-VM-PROTOCOL", within=6)
 
 
+@pytest.mark.parametrize("where", ["console", "stderr"])
+def test_a_vm_that_floods_beside_the_port(bench: Bench, where: str) -> None:
+    bench.settings["keep_console"] = True
+    lines = "\n" * 100_000
+    ended = bench.create([fake_qemu.HELLO, *([where, lines] for _ in range(50)), ["hang"]])
+    failed(ended, "E-VM-PROTOCOL", within=12)
+    assert len(ended.log) < 4 * MIB
+
+
 def test_a_vm_that_replays_another_runs_success(bench: Bench) -> None:
     lie = [step if step != fake_qemu.result() else fake_qemu.result(nonce="0" * 32) for step in fake_qemu.good()]
     failed(bench.create(lie), "E-VM-PROTOCOL")
@@ -355,6 +364,18 @@ def test_customising_what_is_there_never_wipes(bench: Bench) -> None:
     failed(ended, "E-TASK")
     assert bench.is_old()
     assert "may be half changed" in ended.log
+
+
+def test_a_data_disk_that_is_read_only_stays_as_it_is(bench: Bench) -> None:
+    data = bench.folder / "data"
+    data.write_bytes(b"d" * MIB)
+    more = {"DISK_COUNT": "2", "DISK_1_PATH": str(data), "DISK_1_SIZE": "1", "DISK_1_ACCESS": "ro"}
+    steps = fake_qemu.good()
+    steps[3:3] = [["write", 1, 0, "written by the guest"], ["write", 0, 9 * MIB, "mark"]]
+    ended = bench.create(steps, **more)
+    assert ended.code == 0, ended.log
+    assert b"mark" in bench.disk.read_bytes()
+    assert data.read_bytes() == b"d" * MIB
 
 
 # --- signals and neighbours -------------------------------------------------------------------------------------------
@@ -441,6 +462,9 @@ def test_no_secret_reaches_a_childs_environment_or_command_line(bench: Bench) ->
     for pid in bench.qemus():
         for name in ("environ", "cmdline"):
             assert CANARY.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+    for pid in (process.pid, *bench.qemus()):
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        assert [line.split()[4:6] for line in limits if line.startswith("Max core")] == [["0", "0"]], "no core files"
     for path in (bench.folder / "run").rglob("*"):
         assert CANARY.encode() not in path.read_bytes()
     process.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ def guarded_call(name: str, command: Callable[[], None]) -> int:
         for number in ENDINGS:
             signal.signal(number, _interrupt)
         os.umask(0o077)
+        # our memory and environment hold passwords
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         command()
         return 0
     except ProviderError as error:

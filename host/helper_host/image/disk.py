@@ -132,8 +132,8 @@ class Disk:
         os.fsync(self.fd)
 
 
-def open_disk(path: str, size: int) -> Disk:
-    """Open a disk that Ganeti says has `size` bytes, for us alone
+def open_disk(path: str, size: int, *, writable: bool = True) -> Disk:
+    """Open a disk that Ganeti says has `size` bytes, for us alone; only to be looked at where it isn't `writable`
 
     Raises:
         ProviderError: E-DISK-BUSY when anybody uses it, E-DISK-IO when it is not there or not as Ganeti says
@@ -144,8 +144,9 @@ def open_disk(path: str, size: int) -> Disk:
         mode = os.stat(path).st_mode
         if not stat.S_ISBLK(mode) and not stat.S_ISREG(mode):
             raise _io(path, "is neither a file nor a block device")
+        access = os.O_RDWR if writable else os.O_RDONLY
         exclusive = os.O_EXCL if stat.S_ISBLK(mode) else 0
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | exclusive)
+        fd = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | exclusive)
         if stat.S_IFMT(os.fstat(fd).st_mode) != stat.S_IFMT(mode):
             raise _io(path, "changed while it was opened")
         return _checked(path, fd, size)

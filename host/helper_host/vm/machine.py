@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -32,7 +33,11 @@ CONSOLE_LINES = 200
 CONSOLE_LINE_MAX = 1000
 CONSOLE_MAX = 16 * 1024 * 1024
 """Bytes of console output after which the helper counts as flooding."""
+CONSOLE_LINES_MAX = 50_000
+"""Each costs more than its bytes; a kernel that tells everything prints about 500."""
 STDERR_MAX = 8 * 1024
+"""Bytes of QEMU's stderr that are kept."""
+STDERR_FLOOD = 1024 * 1024
 READ_SIZE = 64 * 1024
 KILL_SECONDS = 10.0
 
@@ -73,7 +78,7 @@ class Machine:
         self._status = b""
         self._stderr = b""
         self._console_partial = b""
-        self._console_bytes = 0
+        self._console_bytes = self._console_lines = self._stderr_bytes = 0
         self._shutdowns: list[str] = []
         self._block_errors: list[BlockError] = []
         self._panicked = self._killed = False
@@ -233,7 +238,11 @@ class Machine:
         yield from ()
 
     def _read_stderr(self, descriptor: int) -> Iterator[MachineEvent]:
-        self._stderr = (self._stderr + self._read(descriptor))[-STDERR_MAX:]
+        data = self._read(descriptor)
+        self._stderr = (self._stderr + data)[-STDERR_MAX:]
+        self._stderr_bytes += len(data)
+        if self._stderr_bytes > STDERR_FLOOD:
+            self._violate(f"QEMU printed more than {STDERR_FLOOD} bytes of errors")
         yield from ()
 
     def _read_channel(self, descriptor: int) -> Iterator[MachineEvent]:
@@ -273,10 +282,11 @@ class Machine:
     def _read_console(self, descriptor: int) -> Iterator[MachineEvent]:
         data = self._read(descriptor)
         self._console_bytes += len(data)
+        self._console_lines += data.count(b"\n")
         if self._desk is not None:
             self._desk.show(data)
-        elif self._console_bytes > CONSOLE_MAX:
-            self._violate(f"The helper printed more than {CONSOLE_MAX} bytes on its console")
+        elif self._console_bytes > CONSOLE_MAX or self._console_lines > CONSOLE_LINES_MAX:
+            self._violate(f"The helper printed more than {CONSOLE_MAX} bytes or {CONSOLE_LINES_MAX} lines")
             return
         if not data and self._console_partial:
             data = b"\n"
@@ -308,6 +318,13 @@ class Machine:
     def _reap(self) -> None:
         assert self._process is not None
         if self.returncode is None:
-            self.returncode = self._process.popen.wait(KILL_SECONDS)
+            try:
+                self.returncode = self._process.popen.wait(KILL_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise ProviderError(
+                    "E-VM-DIED",
+                    f"QEMU (process {self.pid}) was killed and does not end: the storage of a disk does not answer",
+                    "look at the storage and at dmesg; don't start the instance",
+                ) from None
             if self._process.pidfd in self._selector.get_map():
                 self._selector.unregister(self._process.pidfd)

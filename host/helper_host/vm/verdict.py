@@ -97,9 +97,14 @@ class Verdict(NamedTuple):
 
     def _late_problem(self, where: str) -> ProviderError:
         if self.expired == "total":
-            return ProviderError("E-VM-TIMEOUT", f"The helper VM was not done in time{where}", "raise the time limit")
-        silent = "said nothing from the start" if self.expired == "hello" else f"fell silent{where}"
-        return ProviderError("E-VM-SILENT", f"The helper VM {silent}", "see the console lines above")
+            return ProviderError(
+                "E-VM-TIMEOUT", f"The helper VM was not done in time{where}", "raise total_timeout in the settings"
+            )
+        if self.expired == "hello":
+            remedy = "see the console lines above, or raise hello_timeout and hello_timeout_tcg in the settings"
+            return ProviderError("E-VM-SILENT", "The helper VM said nothing from the start", remedy)
+        remedy = "see the console lines above, or raise silence_timeout in the settings"
+        return ProviderError("E-VM-SILENT", f"The helper VM fell silent{where}", remedy)
 
     def _death(self, where: str) -> str:
         if self.panicked:
