@@ -19,7 +19,7 @@ def failure(step: str, error: BaseException) -> Failure:
         return Failure(step, code, error.cause, error.remedy, error.output)
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         cause = "The helper ran out of memory"
-        return Failure(step, "E-AGENT", cause, "give it more: the setting `memory`", where(error))
+        return Failure(step, "E-AGENT", cause, "give it more: memory_mib in the settings", where(error))
     if isinstance(error, OSError) and error.errno in _FULL:
         remedy = "use an image with more free space, or a larger disk that it can grow on"
         return Failure(step, "E-FILESYSTEM-FULL", f"No room is left in the image{_on(error)}", remedy, "")

@@ -39,7 +39,7 @@ def set_password(root: Root, name: str, hashed: str, today: int | None) -> int |
     _write(root, SHADOW, shadow, edited)
     # Anything but x here counts instead of shadow, an empty field as no password at all
     _write(root, users.FILE, passwd, _edited(passwd, name, {_HASH: "x"}))
-    return int(expires) if expires.isascii() and expires.isdigit() else None
+    return int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 10 else None
 
 
 def _edited(text: str, name: str, fields: dict[int, str]) -> str | None:

@@ -38,6 +38,18 @@ def test_a_locked_account_is_unlocked_and_its_ageing_kept(bench: Bench, context:
     assert bench.tree.text("/etc/shadow").endswith(":3:90:7:14::\n")
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, str(2**32 - 1), "\u0663", "-1"])
+def test_an_absurd_number_in_passwd_or_shadow_is_no_defect(bench: Bench, context: Make, number: str) -> None:
+    with (bench.tree.path / "etc/passwd").open("a") as passwd:
+        passwd.write(f"evil:x:{number}:{number}::/home/evil:/bin/sh\n")
+    shadow = bench.tree.path / "etc/shadow"
+    shadow.write_text(shadow.read_text().replace("root:*:19600:0:99999:7:::", f"root:*:19600:0:99999:7::{number}:"))
+    password.run(context(password.TASK, BOTH))
+    assert field(bench, "root", 1) == YESCRYPT
+    with pytest.raises(TaskError, match="evil"):
+        password.run(context(password.TASK, {**BOTH, "users": ["evil"]}))
+
+
 def test_several_users(bench: Bench, context: Make) -> None:
     password.run(context(password.TASK, {**BOTH, "users": ["debian", "root", "debian"]}))
     assert field(bench, "debian", 1) == field(bench, "root", 1) == YESCRYPT
