@@ -41,8 +41,9 @@ EROFS_UUID = "68656c70-6572-4d69-8d61-676500000001"
 CLUSTER = 65536
 """Bytes that are unpacked at once; a larger piece packs better, and files are mostly read whole."""
 AGENT_PLACE = "usr/lib/helper-agent"
-AGENT_MAIN = "from helper_agent.agent import main\nmain()\n"
-"""Two lines, because Python never caches what it compiles for a `__main__.py`."""
+AGENT_MAIN = "import gc\ngc.disable()\nfrom helper_agent.agent import main\nmain()\n"
+"""Few lines, because Python never caches what it compiles for a `__main__.py`. One run leaves no garbage in cycles that
+is worth collecting, and looking for it takes a tenth of the imports' time until `hello`."""
 COMPILE = (
     *("/usr/bin/python3", "-I", "-S", "-m", "compileall", "-q"),
     "--invalidation-mode=unchecked-hash",  # neither a time in the file nor a look at the source when it's imported

@@ -294,9 +294,7 @@ def _plain(value: Any, limit: int) -> Any:
 def _parse(document: bytes) -> Any:
     try:
         text = document.decode("utf-8", "strict")
-        return json.loads(
-            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_int=_parse_int
-        )
+        return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_int=_parse_int)
     except ProtocolError:
         raise
     except (UnicodeDecodeError, ValueError, RecursionError) as error:

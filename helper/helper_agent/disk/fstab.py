@@ -16,9 +16,10 @@ LINES_MAX = 1000
 LINE_MAX = 4096
 """Most characters of a line."""
 
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_ESCAPE = r"\\([0-7]{3})"
 _BY = {"uuid": "uuid", "label": "label", "partuuid": "partuuid", "partlabel": "partlabel"}
-_DEVICE = re.compile(
+# Not compiled before a line needs it, which few do
+_DEVICE = (
     r"/dev/(?:(?:sd|vd|xvd|hd)(?P<letter>[a-z])(?P<number>\d{0,3})"
     r"|(?:nvme(?=\d+n)|mmcblk)(?P<index>\d{1,3})(?:n1)?(?:p(?P<part>\d{1,3}))?)"
 )
@@ -49,7 +50,7 @@ def parse(text: str) -> tuple[Entry, ...]:
 
 
 def _decode(field: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8) & 0xFF), field)
+    return re.sub(_ESCAPE, lambda match: chr(int(match[1], 8) & 0xFF), field) if "\\" in field else field
 
 
 def resolve(entry: Entry, signatures: Iterable[Signature], disks: Mapping[int, str]) -> Signature | None:
@@ -70,7 +71,7 @@ def resolve(entry: Entry, signatures: Iterable[Signature], disks: Mapping[int, s
             if has and (has.lower() == value.lower() if fold else has == value):
                 return one
         return None
-    match = _DEVICE.fullmatch(entry.device)
+    match = re.fullmatch(_DEVICE, entry.device)
     if not match:
         return None
     index = ord(match["letter"]) - ord("a") if match["letter"] else int(match["index"])

@@ -16,7 +16,7 @@ HEADER = "# Written by ganeti-instance-helper when the instance was created\n"
 """First line of every file made from a state."""
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
+DOMAIN = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?"
 METRICS = {4: 0, 6: 1024}
 """The kernel's metric of a default route that is given none (IP6_RT_PRIO_USER in net/ip6_route.h)."""
 METRIC_STEP = 100
@@ -87,7 +87,7 @@ def read(
         address = _address(nic, gateways, warn)
         interfaces.append(Interface(f"nic{nic.index}", mac, (address,) if address else ()))
     for domain in dns_search:
-        if not DOMAIN.fullmatch(domain):
+        if not re.fullmatch(DOMAIN, domain):
             raise TaskError(f"dns_search has {domain!r}, which is no domain", "list domain names", code="E-OPTION")
     servers = tuple(_parse(server, "dns_servers") for server in dns_servers)
     return State(tuple(interfaces), servers, tuple(dns_search))
