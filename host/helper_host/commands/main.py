@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import resource
@@ -28,7 +29,14 @@ ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def main(name: str, environ: Mapping[str, str] = os.environ) -> NoReturn:
     """Run the command behind the script `name` and exit; only that one is imported"""
-    sys.exit(guarded(name, environ))
+    code = guarded(name, environ)
+    # a log that is full is no failure, but Python would make one (120) of its own last flush
+    for stream in ("stdout", "stderr"):
+        try:
+            getattr(sys, stream).flush()
+        except OSError:
+            setattr(sys, stream, None)
+    sys.exit(code)
 
 
 def guarded(name: str, environ: Mapping[str, str]) -> int:
@@ -56,9 +64,10 @@ def guarded_call(name: str, command: Callable[[], None]) -> int:
 
         traceback.print_exc()
         line = f"E-INTERNAL: {name}: {type(error).__name__}: {error}; report this with the lines above"
-    sys.stdout.flush()
-    sys.stderr.write(f"{printable(line)}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.write(f"{printable(line)}\n")
+        sys.stderr.flush()
     return 1
 
 

@@ -176,3 +176,20 @@ def test_create_takes_little_time_to_the_deployment() -> None:
     environ = {"PATH": GANETI_PATH, "PYTHONPATH": f"{TOP / 'host'}:{TOP / 'helper'}"}
     result = subprocess.run([sys.executable, "-c", probe], env=environ, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(("disks", "expected"), [("0", 0), ("nonsense", 1)])
+def test_a_full_log_changes_no_exit_code(disks: str, expected: int) -> None:
+    code = (
+        f"import sys; sys.path[:0] = {[str(TOP / part) for part in ('host', 'helper')]!r}\n"
+        "from helper_host.commands.main import main; main('rename')"
+    )
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", code],
+            env={**CREATE, "PATH": GANETI_PATH, "DISK_COUNT": disks, "OLD_INSTANCE_NAME": "old.example.org"},
+            stdout=full,
+            stderr=full,
+            check=False,
+        )
+    assert done.returncode == expected
