@@ -16,8 +16,6 @@ LIBDIR := $(PREFIX)/lib/ganeti-instance-helper
 DOCDIR := $(PREFIX)/share/doc/ganeti-instance-helper
 SETTINGSDIR := $(SYSCONFDIR)/ganeti/instance-helper
 STATEDIR := $(LOCALSTATEDIR)/lib/ganeti-instance-helper
-CACHEDIR := $(LOCALSTATEDIR)/cache/ganeti-instance-helper
-LOGDIR := $(LOCALSTATEDIR)/log/ganeti-instance-helper
 
 # by its version, so that an upgrade of Debian that brings another Python is noticed and not half obeyed
 PYTHON_NAME := $(shell $(SYSTEM_PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
@@ -130,9 +128,8 @@ install: $(STAGE)/.done helper-image ## install on this machine (PREFIX, SYSCONF
 	install -m 755 $(STAGE)/sbin/ganeti-instance-helper $(DESTDIR)$(PREFIX)/sbin
 	ln -sfn $(SETTINGSDIR)/variants.list $(STAGE)/os/variants.list
 	$(call SWAP_FOLDER,$(STAGE)/os,$(OSDIR)/helper)
-	install -d -m 755 $(DESTDIR)$(SETTINGSDIR)/variants $(DESTDIR)$(SETTINGSDIR)/tasks.d
+	install -d -m 755 $(DESTDIR)$(SETTINGSDIR)/variants
 	install -d -m 755 $(DESTDIR)$(STATEDIR) $(DESTDIR)$(STATEDIR)/images
-	install -d -m 700 $(DESTDIR)$(CACHEDIR) $(DESTDIR)$(LOGDIR)
 	@echo "installed: $(OSDIR)/helper, $(LIBDIR), $(SETTINGSDIR)/config.toml; images go to $(STATEDIR)/images"
 	@case $(OSDIR) in /usr/share/ganeti/os|/usr/local/lib/ganeti/os|/usr/lib/ganeti/os|/srv/ganeti/os) ;; \
 	  *) echo "note: Ganeti doesn't look into $(OSDIR); set OSDIR, or link it: ln -s $(OSDIR)/helper /srv/ganeti/os/";; esac
@@ -145,31 +142,31 @@ endef
 
 .PHONY: uninstall
 uninstall: ## remove what install put there; keeps images and edited settings
-	rm -rf $(DESTDIR)$(OSDIR)/helper $(DESTDIR)$(LIBDIR) $(DESTDIR)$(CACHEDIR) $(DESTDIR)$(RUNSTATEDIR)/ganeti-instance-helper
+	rm -rf $(DESTDIR)$(OSDIR)/helper $(DESTDIR)$(LIBDIR) $(DESTDIR)$(RUNSTATEDIR)/ganeti-instance-helper
 	rm -f $(DESTDIR)$(PREFIX)/sbin/ganeti-instance-helper
 	$(call REMOVE_UNEDITED,config.toml)
 	$(call REMOVE_UNEDITED,variants.list)
 	rm -rf $(DESTDIR)$(DOCDIR)
-	@for folder in $(SETTINGSDIR)/variants $(SETTINGSDIR)/tasks.d $(SETTINGSDIR) $(STATEDIR)/images $(STATEDIR) $(LOGDIR); do \
+	@for folder in $(SETTINGSDIR)/variants $(SETTINGSDIR) $(STATEDIR)/images $(STATEDIR); do \
 	  [ ! -d $(DESTDIR)$$folder ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$folder; \
 	  [ ! -d $(DESTDIR)$$folder ] || echo "kept: $$folder has files of yours in it"; done
 
 DIST := dist/ganeti-instance-helper-$(VERSION)-$(RELEASE).tar.gz
 
 # Only folders of ours are in it, so that unpacking changes no owner or mode of /usr or /etc; and no settings, so that
-# it overwrites none: without the file every setting has its default.
+# it overwrites none: they are copied after it.
 .PHONY: dist
 dist: ## make a tarball that unpacks at / of other nodes with the same Debian release
 	rm -rf $(BUILD)/dist
 	$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/$(BUILD)/dist >/dev/null
-	rm $(BUILD)/dist$(SETTINGSDIR)/config.toml
+	rm $(BUILD)/dist$(SETTINGSDIR)/config.toml $(BUILD)/dist$(SETTINGSDIR)/variants.list
 	mkdir -p dist
 	(cd $(BUILD)/dist && find . \( -not -type d -o -path '*instance-helper*' -o -path '*$(OSDIR)/helper*' \) -print0 | LC_ALL=C sort -z) \
 	  | tar --create --directory=$(BUILD)/dist --no-recursion --null --files-from=- --format=gnu --mtime=@$(SOURCE_DATE_EPOCH) \
 	    --owner=0 --group=0 --numeric-owner | gzip -n >$(DIST)
 	rm -rf $(BUILD)/dist
 	@echo "made: $(DIST); unpack it on other nodes with: tar -xzf FILE -C /"
-	@echo "then copy the settings: gnt-cluster copyfile $(SETTINGSDIR)/config.toml (and variants.list, variants/*)"
+	@echo "no settings are in it: copy $(SETTINGSDIR)/variants.list, config.toml and variants/* with gnt-cluster copyfile"
 
 # generated, and held equal to the table by a test
 .PHONY: parameters-list

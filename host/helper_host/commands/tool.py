@@ -22,7 +22,7 @@ from helper_host.errors import CODES, ProviderError
 
 
 def version() -> str:
-    """Versions of node side, protocol and helper image, and the image's hash"""
+    """Versions of node side, protocol and helper image, and the hashes of what is really there"""
     import hashlib
 
     from helper_host import helper_image, settings
@@ -34,8 +34,20 @@ def version() -> str:
         digest = hashlib.sha256(file.read()).hexdigest()
     return (
         f"ganeti-instance-helper {protocol.AGENT_VERSION}, protocol {protocol.PROTOCOL_VERSION}, "
-        f"helper image {image.suite} {image.agent} sha256:{digest[:16]}"
+        f"helper image {image.suite} {image.agent} sha256:{digest[:16]}, code sha256:{_code()[:16]}"
     )
+
+
+def _code() -> str:
+    """SHA-256 of the node side's source: two states of it may have the same version"""
+    import hashlib
+    from pathlib import Path
+
+    top = Path(__file__).resolve().parent.parent
+    total = hashlib.sha256()
+    for path in sorted(top.rglob("*.py")):
+        total.update(f"{path.relative_to(top)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def check() -> str:
