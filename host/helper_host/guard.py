@@ -103,4 +103,7 @@ def _end(vm: int) -> None:
         signal.pidfd_send_signal(vm, signal.SIGKILL)
     except ProcessLookupError:
         return
-    select.select([vm], [], [], VM_END_SECONDS)
+    # not select(2), which takes no descriptor above 1023
+    poll = select.poll()
+    poll.register(vm, select.POLLIN)
+    poll.poll(VM_END_SECONDS * 1000)

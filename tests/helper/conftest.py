@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,9 +13,11 @@ from tests.helper.support import Bench, Tree
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
+def tree(tmp_path: Path) -> Iterator[Tree]:
     """An empty tree for an image"""
-    return Tree(tmp_path / "tree")
+    tree = Tree(tmp_path / "tree")
+    yield tree
+    tree.close()
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ class Tree:
         self.path = path
         self.owners: dict[str, tuple[int, int]] = {}
         """Owners asked for where the tests don't run as root; ask `owner`."""
+        self._roots: list[Root] = []
         path.mkdir(parents=True, exist_ok=True)
 
     def __truediv__(self, path: str) -> Path:
@@ -91,8 +92,15 @@ class Tree:
         return sorted(f"/{path.relative_to(self.path)}" for path in paths)
 
     def root(self) -> Root:
-        """The path API on this tree"""
-        return Root(str(self.path), chown=os.fchown if os.geteuid() == 0 else self._remember_owner)
+        """The path API on this tree, closed with it"""
+        root = Root(str(self.path), chown=os.fchown if os.geteuid() == 0 else self._remember_owner)
+        self._roots.append(root)
+        return root
+
+    def close(self) -> None:
+        """Every root's descriptor"""
+        for root in self._roots:
+            root.close()
 
     def _remember_owner(self, fd: int, uid: int, gid: int) -> None:
         status = os.fstat(fd)

@@ -11,7 +11,10 @@ from helper_host.background import Background
 
 
 def settle(background: Background) -> bool:
-    while select.select([background.wakeup], [], [], 2)[0]:
+    # not select(2), which takes no descriptor above 1023: a long test run has had many
+    poll = select.poll()
+    poll.register(background.wakeup, select.POLLIN)
+    while poll.poll(2000):
         if background.finished():
             return True
     return False
