@@ -107,7 +107,7 @@ NEW = $(DESTDIR)$(dir $(2)).$(notdir $(2)).new
 OLD = $(DESTDIR)$(dir $(2)).$(notdir $(2)).old
 define SWAP_FOLDER
 	rm -rf $(NEW) $(OLD)
-	cp -rP $(1) $(NEW)
+	cp -rP --preserve=mode $(1) $(NEW)
 	if [ -e $(DESTDIR)$(2) ]; then mv $(DESTDIR)$(2) $(OLD); fi
 	mv $(NEW) $(DESTDIR)$(2)
 	rm -rf $(OLD)

@@ -68,6 +68,8 @@ class Build(NamedTuple):
 
 def main() -> int:
     """Entry of `make helper-image`"""
+    # modes are part of the image, and the jail's user must be able to read its kernel
+    os.umask(0o022)
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--suite", default="bookworm", help="Debian release of the programs")
     parser.add_argument("--output", type=Path, required=True, help="folder for the image and what is kept")

@@ -24,7 +24,8 @@ def make(target: str, **variables: Path | str) -> str:
     """`make TARGET NAME=VALUE...`, as an administrator calls it"""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
     argv = ["make", "--no-print-directory", target, *(f"{name}={value}" for name, value in variables.items())]
-    result = subprocess.run(argv, cwd=TOP, env=kept, capture_output=True, text=True, check=False)
+    # a hardened administrator's umask must not make the helper image unreadable for the jailed QEMU
+    result = subprocess.run(argv, cwd=TOP, env=kept, capture_output=True, text=True, check=False, umask=0o077)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

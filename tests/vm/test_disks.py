@@ -211,6 +211,23 @@ def test_a_user_that_is_not_there(node: Node, image: disks.Image) -> None:
     assert "nemo" in deployed.last
 
 
+def test_no_program_of_the_image_is_run(node: Node, tmp_path: Path) -> None:
+    def trojans(tree: Tree) -> None:
+        trees.debian12(tree)
+        for name in ("ssh-keygen", "mkswap", "passwd", "useradd", "e2fsck", "resize2fs", "systemctl", "sh", "mount"):
+            for folder in ("/usr/bin", "/usr/sbin"):
+                tree.put(f"{folder}/{name}", "#!/bin/sh\necho ran >>/canary\n", mode=0o755)
+        tree.put("/etc/ld.so.preload", "/lib/trojan.so\n")
+
+    image = disks.build(tmp_path / "image.raw", "gpt", "ext4", fill=trojans)
+    disk = node.disk(300)
+    parameters = {"password": CANARY, "ssh_keys": calling.KEY, "swap": "file:16"}
+    node.create(disk, image=str(image.path), **parameters).succeeded()
+    with looked_at(disk.path, image.root.offset, 0, "ext4", tmp_path) as root:
+        assert not (root / "canary").exists()
+        assert (root / "usr/bin/ssh-keygen").read_text().startswith("#!/bin/sh")
+
+
 def test_a_skipped_task(node: Node, image: disks.Image, tmp_path: Path) -> None:
     disk = node.disk(300)
     node.create(disk, image=str(image.path), skip_tasks="hostname").succeeded()
