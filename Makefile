@@ -50,12 +50,12 @@ REQUIREMENTS = $(SYSTEM_PYTHON) -c 'import sys, tomllib; project = tomllib.load(
 $(VENV)/.unit: pyproject.toml
 	@$(SYSTEM_PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && $(MAKE) packages; }
 	$(SYSTEM_PYTHON) -m venv $(VENV)
-	$(REQUIREMENTS) test >$(VENV)/requirements.txt
+	@$(REQUIREMENTS) test >$(VENV)/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt setuptools wheel
 	touch $@
 
 $(VENV)/.vm: $(VENV)/.unit | packages
-	$(REQUIREMENTS) vm >$(VENV)/requirements-vm.txt
+	@$(REQUIREMENTS) vm >$(VENV)/requirements-vm.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements-vm.txt
 	touch $@
 
@@ -65,7 +65,7 @@ venv: $(VENV)/.vm ## the virtual environment that tests and tools run in
 # --- checks --------------------------------------------------------------------------------------------------------
 
 .PHONY: unit
-unit: $(VENV)/.unit ## the fast tests: seconds, no root, no VM
+unit: $(VENV)/.unit ## the fast tests: about a minute, no root, no VM
 	$(PYTHON) -m pytest -m "not root and not vm and not cluster" -q $(PYTEST_ARGS)
 
 .PHONY: test
