@@ -84,7 +84,7 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
         background = stack.enter_context(Background())
         background.start("image", lambda: _write_image(request, image, target, monitor, background.cancel))
         background.start("job", lambda: _fill_job(request, drive, nonce, monitor))
-        background.start("helper image", lambda: helper_image.verify(helper, background.cancel))
+        background.start("helper image", lambda: helper_image.verify(helper, settings.run_folder, background.cancel))
 
         def before_go() -> None:
             stop_clock()

@@ -14,6 +14,7 @@ from helper_host.errors import ProviderError
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
+VERIFIED = "helper-image.json"
 KERNEL, INITRD, ROOT = "vmlinuz", "initrd.img", "root.erofs"
 REMEDY = "install the helper image anew (make helper-image install, or the tarball of make dist)"
 CHUNK = 4 * 1024 * 1024
@@ -83,19 +84,58 @@ def _part(folder: str, name: str, files: Mapping[str, Mapping[str, object]]) -> 
     return Part(path, size, str(entry["sha256"]))
 
 
-def verify(image: HelperImage, cancel: threading.Event) -> None:
+def verify(image: HelperImage, folder: str | None, cancel: threading.Event) -> None:
     """Hash every part and compare with the manifest; hashlib lets other threads run meanwhile
+
+    What was found whole is remembered in `folder` (the run folder, which a boot of the node empties) by the file's
+    inode, size and times: the change time can't be set, so a file that was written since is hashed again. Without a
+    folder nothing is remembered, and everything hashed.
 
     Raises:
         ProviderError: E-HELPER-IMAGE when a part is damaged
     """
-    for part in (image.root, image.initrd, image.kernel):
-        try:
+    try:
+        stamp = [_stamp(part) for part in (image.root, image.initrd, image.kernel)]
+        if folder is not None and stamp == _remembered(folder):
+            return
+        for part in (image.root, image.initrd, image.kernel):
             actual = _sha256(part.path, cancel)
-        except OSError as error:
-            raise ProviderError("E-HELPER-IMAGE", f"{part.path}: {error.strerror}", REMEDY) from None
-        if actual != part.sha256 and not cancel.is_set():
-            raise ProviderError("E-HELPER-IMAGE", f"{part.path} is damaged: its sha256 is not the manifest's", REMEDY)
+            if cancel.is_set():
+                return
+            if actual != part.sha256:
+                raise ProviderError(
+                    "E-HELPER-IMAGE", f"{part.path} is damaged: its sha256 is not the manifest's", REMEDY
+                )
+    except OSError as error:
+        raise ProviderError("E-HELPER-IMAGE", f"{error.filename}: {error.strerror}", REMEDY) from None
+    if folder is not None:
+        _remember(folder, stamp)
+
+
+def _stamp(part: Part) -> list[object]:
+    status = os.stat(part.path)
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return [part.path, part.sha256, status.st_dev, status.st_ino, status.st_size, *times]
+
+
+def _remembered(folder: str) -> object:
+    try:
+        with open(os.path.join(folder, VERIFIED), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def _remember(folder: str, stamp: list[list[object]]) -> None:
+    path = os.path.join(folder, VERIFIED)
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(stamp, file)
+        os.replace(temporary, path)
+    except OSError:
+        pass  # the next run hashes again
 
 
 def _sha256(path: str, cancel: threading.Event) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 def test_a_whole_one_is_accepted(folder: Path) -> None:
     image = helper_image.load(str(folder))
     assert image.kernel.path == str(folder / "vmlinuz")
-    helper_image.verify(image, threading.Event())
+    helper_image.verify(image, str(folder), threading.Event())
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "vmlinuz", "initrd.img", "root.erofs"])
@@ -67,7 +68,7 @@ def test_one_flipped_bit(folder: Path, name: str) -> None:
     content[100] ^= 1
     (folder / name).write_bytes(content)
     with pytest.raises(ProviderError, match=f"E-HELPER-IMAGE: .*{name} is damaged"):
-        helper_image.verify(helper_image.load(str(folder)), threading.Event())
+        helper_image.verify(helper_image.load(str(folder)), str(folder), threading.Event())
 
 
 def test_another_protocol(folder: Path) -> None:
@@ -81,3 +82,25 @@ def test_a_manifest_with_a_key_missing(folder: Path, key: str) -> None:
     change(folder, lambda manifest: manifest.pop(key))
     with pytest.raises(ProviderError, match="not a manifest of ours"):
         helper_image.load(str(folder))
+
+
+def test_what_was_found_whole_is_not_hashed_again_until_it_changes(folder: Path, tmp_path: Path) -> None:
+    image = helper_image.load(str(folder))
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    helper_image.verify(image, str(runs), threading.Event())
+    began = (folder / "root.erofs").stat()
+    # the file's own times can be set back, the change time can't
+    content = bytearray((folder / "root.erofs").read_bytes())
+    content[100] ^= 1
+    (folder / "root.erofs").write_bytes(content)
+    os.utime(folder / "root.erofs", ns=(began.st_atime_ns, began.st_mtime_ns))
+    with pytest.raises(ProviderError, match="damaged"):
+        helper_image.verify(image, str(runs), threading.Event())
+
+
+def test_the_memory_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = helper_image.load(str(folder))
+    helper_image.verify(image, str(folder), threading.Event())
+    monkeypatch.setattr(helper_image, "_sha256", lambda *_: pytest.fail("hashed again"))
+    helper_image.verify(image, str(folder), threading.Event())

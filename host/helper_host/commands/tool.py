@@ -63,7 +63,7 @@ def check() -> str:
     names = [name.removesuffix(".toml") for name in files if name.endswith(".toml")]
     loaded = [settings.load(), *map(settings.load, names)]
     for folder in dict.fromkeys(each.helper_image for each in loaded):
-        helper_image.verify(helper_image.load(folder), threading.Event())
+        helper_image.verify(helper_image.load(folder), None, threading.Event())
     for program in dict.fromkeys(each.qemu for each in loaded):
         if not os.access(program, os.X_OK):
             raise ProviderError("E-NODE", f"{program} is not there or can't be run", "install qemu-system-x86")
