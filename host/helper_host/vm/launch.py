@@ -185,31 +185,28 @@ def _drives(spec: MachineSpec, theirs: contextlib.ExitStack) -> tuple[tuple[qemu
     drives = [_read_only(protocol.ROOT_SERIAL), _read_only(protocol.JOB_SERIAL)]
     descriptors, file_size = [root, spec.job], 0
     for index, disk in enumerate(spec.disks):
-        descriptor, direct = reopen(disk)
+        descriptor = reopen(disk)
         theirs.callback(os.close, descriptor)
         facts = os.fstat(descriptor)
         block = stat.S_ISBLK(facts.st_mode)
-        drives.append(qemu.Drive(protocol.disk_serial(index), _is_read_only(disk), block, direct))
+        drives.append(qemu.Drive(protocol.disk_serial(index), _is_read_only(disk), block))
         descriptors.append(descriptor)
         file_size = max(file_size, facts.st_size)
     return tuple(drives), descriptors, file_size
 
 
 def _read_only(serial: str) -> qemu.Drive:
-    return qemu.Drive(serial, read_only=True, block=False, direct=False)
+    return qemu.Drive(serial, read_only=True, block=False)
 
 
-def reopen(disk: int) -> tuple[int, bool]:
-    """A descriptor of its own for QEMU, and whether it bypasses the page cache (some filesystems can't)
+def reopen(disk: int) -> int:
+    """A descriptor of its own for QEMU, since locks belong to the open file
 
-    The descriptor we hold stays ours, with its flags: O_DIRECT belongs to the open file, and locks to the process.
+    Not O_DIRECT: what the guest reads was written a moment ago and is in the page cache, and the node syncs the disk
+    when the VM has ended, which reports what could not be written.
     """
-    path = f"/proc/self/fd/{disk}"
-    flags = (os.O_RDONLY if _is_read_only(disk) else os.O_RDWR) | os.O_CLOEXEC
-    try:
-        return os.open(path, flags | os.O_DIRECT), True
-    except OSError:
-        return os.open(path, flags), False
+    flags = os.O_RDONLY if _is_read_only(disk) else os.O_RDWR
+    return os.open(f"/proc/self/fd/{disk}", flags | os.O_CLOEXEC)
 
 
 def _is_read_only(descriptor: int) -> bool:

@@ -37,8 +37,6 @@ class Drive(NamedTuple):
     read_only: bool
     block: bool
     """A block device, not a regular file."""
-    direct: bool
-    """The descriptor is open with O_DIRECT."""
 
 
 class Vm(NamedTuple):
@@ -138,7 +136,8 @@ def _drive(drive: Drive, number: int, machine: str) -> list[str]:
     file = [
         f"driver={'host_device' if drive.block else 'file'},node-name=file-{number},filename=/dev/fdset/{descriptor}",
         f"read-only={_switch(drive.read_only)}",
-        f"cache.direct={_switch(drive.direct)}",
+        # the image was just written: it is read from the page cache
+        "cache.direct=off",
         # a guest's flush would wait for the whole image to reach the disk; the node syncs once, at the end
         "cache.no-flush=on",
         # the helper image is shared by all helpers of the node, the config drive is nobody else's

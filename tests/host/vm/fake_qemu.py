@@ -23,7 +23,6 @@ Standard library only: the file is copied into the program.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -125,8 +124,6 @@ def act(word: str, values: list[Any]) -> None:
         case "stderr", text:
             send(2, text.encode())
         case "write", disk, offset, text:
-            # opened O_DIRECT, which wants aligned memory
-            fcntl.fcntl(DISKS + disk, fcntl.F_SETFL, fcntl.fcntl(DISKS + disk, fcntl.F_GETFL) & ~os.O_DIRECT)
             os.pwrite(DISKS + disk, text.encode(), offset)
         case "sleep", seconds:
             time.sleep(seconds)

@@ -13,12 +13,12 @@ from helper_agent import protocol
 from helper_host.vm import qemu
 from helper_host.vm.qemu import MICROVM, Q35, Drive, Vm, argv
 
-ROOT = Drive(protocol.ROOT_SERIAL, read_only=True, block=False, direct=False)
-JOB = Drive(protocol.JOB_SERIAL, read_only=True, block=False, direct=False)
+ROOT = Drive(protocol.ROOT_SERIAL, read_only=True, block=False)
+JOB = Drive(protocol.JOB_SERIAL, read_only=True, block=False)
 
 
-def disk(index: int, *, block: bool = False, direct: bool = True, read_only: bool = False) -> Drive:
-    return Drive(protocol.disk_serial(index), read_only=read_only, block=block, direct=direct)
+def disk(index: int, *, block: bool = False, read_only: bool = False) -> Drive:
+    return Drive(protocol.disk_serial(index), read_only=read_only, block=block)
 
 
 def values(line: list[str], option: str) -> list[str]:
@@ -28,7 +28,7 @@ def values(line: list[str], option: str) -> list[str]:
 VMS = st.builds(
     Vm,
     drives=st.lists(
-        st.builds(disk, st.integers(0, 17), block=st.booleans(), direct=st.booleans(), read_only=st.booleans()),
+        st.builds(disk, st.integers(0, 17), block=st.booleans(), read_only=st.booleans()),
         max_size=18,
     ).map(lambda disks: (ROOT, JOB, *disks)),
     accel=st.sampled_from(["kvm", "tcg"]),
@@ -76,7 +76,7 @@ def test_files_are_descriptors(vm: Vm) -> None:
         fields = dict(part.split("=", 1) for part in node.split(","))
         assert fields["filename"] == f"/dev/fdset/{qemu.FIRST_DRIVE_FD + number}"
         assert fields["driver"] == ("host_device" if drive.block else "file")
-        assert fields["cache.direct"] == ("on" if drive.direct else "off")
+        assert fields["cache.direct"] == "off"
         assert fields["read-only"] == ("on" if drive.read_only else "off")
         assert fields.get("discard") == (None if drive.read_only else "unmap")
     sets = [f"fd={number},set={number}" for number in range(qemu.CONSOLE_FD, qemu.FIRST_DRIVE_FD + len(vm.drives))]
