@@ -22,7 +22,9 @@ export DEBIAN_FRONTEND := noninteractive
 # Debian packages: the fragments below add theirs. python3-dev, gcc, pkg-config and libvirt-dev build libvirt-python.
 PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 # what the tests hold the renderers' and the swap file's output against
-PACKAGES += ifupdown iproute2 systemd btrfs-progs
+PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
+# the benchmark's bare boot
+PACKAGES += busybox-static
 
 -include helper-image/helper-image.mk
 -include tests/vm/vm.mk
