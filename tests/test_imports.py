@@ -12,10 +12,19 @@ import pytest
 
 HERE = Path(__file__).resolve().parent.parent
 HOST = sorted((HERE / "host").rglob("*.py"))
+KIT = sorted((HERE / "helper" / "helper_kit").rglob("*.py"))
 AGENT = sorted((HERE / "helper" / "helper_agent").rglob("*.py"))
 TASKS = [path for path in AGENT if path.parent.name == "tasks"]
 
-SHARED = {"helper_agent.protocol", "helper_agent.run"}
+SHARED = {
+    "helper_agent.protocol",
+    "helper_agent.run",
+    # what tasks and images declare, read on both ends
+    "helper_agent.declaration",
+    "helper_agent.order",
+    "helper_agent.taskfile",
+    "helper_agent.description",
+}
 """All of the agent that the host may import."""
 FOR_TASKS = ("helper_agent.api", "helper_agent.protocol")
 FOR_BUILT_IN_TASKS = (
@@ -67,7 +76,7 @@ def named(module: str, packages: tuple[str, ...]) -> bool:
 
 
 @pytest.mark.parametrize("path", HOST, ids=lambda path: str(path.relative_to(HERE)))
-def test_the_host_imports_only_the_wire_and_run_of_the_agent(path: Path) -> None:
+def test_the_host_imports_only_what_is_shared_of_the_agent(path: Path) -> None:
     for module in imports(path):
         if named(module, ("helper_agent",)) and module != "helper_agent":
             assert named(module, tuple(SHARED)), f"{path} imports {module}"
@@ -75,6 +84,12 @@ def test_the_host_imports_only_the_wire_and_run_of_the_agent(path: Path) -> None
 
 @pytest.mark.parametrize("path", AGENT, ids=lambda path: str(path.relative_to(HERE)))
 def test_the_agent_never_imports_the_host(path: Path) -> None:
+    others = ("helper_host", "helper_kit", "host", "tests")
+    assert not [module for module in imports(path) if named(module, others)]
+
+
+@pytest.mark.parametrize("path", KIT, ids=lambda path: str(path.relative_to(HERE)))
+def test_the_kit_never_imports_the_host(path: Path) -> None:
     assert not [module for module in imports(path) if named(module, ("helper_host", "host", "tests"))]
 
 

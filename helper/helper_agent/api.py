@@ -9,47 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from helper_agent.declaration import API_VERSION, Option, Task
 from helper_agent.protocol import Instance
 from helper_agent.records import NamedTuple
 from helper_agent.run import Completed
 
 if TYPE_CHECKING:
     from helper_agent.distros.base import Distro
-    from helper_agent.inspection import System
+    from helper_agent.inspection import Devices
     from helper_agent.root import Root
 
-__all__ = ["Context", "Instance", "Logger", "Option", "Options", "Skip", "Task", "TaskError"]
-
-KINDS = ("str", "int", "bool", "list")
-
-
-class Option(NamedTuple):
-    """One option of a task"""
-
-    name: str
-    kind: str
-    """str, int, bool, or list (of str)."""
-    help: str
-    default: Any = None
-    secret: bool = False
-    """Never shown in an error or a log."""
-
-
-class Task(NamedTuple):
-    """What a task declares about itself"""
-
-    name: str
-    phase: str
-    """devices: nothing of the image is mounted, the task works on disks; filesystems: the image's tree is mounted."""
-    after: tuple[str, ...] = ()
-    """Names of tasks that, where they run at all, run before this one."""
-    options: tuple[Option, ...] = ()
-    families: tuple[str, ...] = ("linux",)
-    """OS families it is for; empty: all."""
-    distros: tuple[str, ...] = ()
-    """os-release IDs (or ID_LIKE) it is for; empty: all."""
-    actions: tuple[str, ...] = ("create",)
-    """Runs it belongs to: create, rename."""
+__all__ = ["API_VERSION", "Context", "Instance", "Logger", "Option", "Options", "Skip", "Task", "TaskError"]
 
 
 class TaskError(Exception):
@@ -116,8 +86,8 @@ class Context(NamedTuple):
     """What a task gets"""
 
     instance: Instance
-    system: System
-    """The system on the disks: partitions, root device, mounts; see `inspection.System`."""
+    devices: Devices
+    """The instance's disks and what was found on them: partitions, filesystems, the root's device."""
     detected: Distro | None
     """Ask `distro`."""
     options: Options

@@ -43,8 +43,8 @@ UNREADABLE = {
 """What is found and can't be looked into, in words."""
 
 
-class System(NamedTuple):
-    """The system on the instance's disks"""
+class Devices(NamedTuple):
+    """The instance's disks, and the system that was found on them"""
 
     disks: Mapping[int, str]
     """Ganeti's index -> device path."""
@@ -76,7 +76,7 @@ class Candidate(NamedTuple):
     """3: has an os-release; 2: an older release file; 1: only an fstab and a passwd, its /usr may be elsewhere."""
 
 
-def inspect(job: Job, disks: Mapping[int, str], log: Logger, run: Run) -> System:
+def inspect(job: Job, disks: Mapping[int, str], log: Logger, run: Run) -> Devices:
     """Find the system on `disks` (Ganeti's index -> device path)
 
     Raises:
@@ -104,7 +104,7 @@ def inspect(job: Job, disks: Mapping[int, str], log: Logger, run: Run) -> System
         raise _no_system(here, bool(complete))
     best = _choose(fit, everywhere, disks, log)
     log.debug(f"root is {best.signature.device} ({best.signature.type}) {','.join(best.options)}".rstrip())
-    return System(
+    return Devices(
         disks=disks,
         disk=disk,
         table=table,

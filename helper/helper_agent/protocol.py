@@ -191,6 +191,20 @@ class Instance(NamedTuple):
     nics: tuple[Nic, ...]
 
 
+class TaskFile(NamedTuple):
+    """An image author's task that comes with the job; its content is a file of the config drive"""
+
+    payload: str
+    """The file's name on the config drive, an ISO 9660 level 1 identifier."""
+    source: str
+    """Where the node has it from, for messages."""
+    kind: str
+    """python or program."""
+    heading: str
+    task: Mapping[str, Any]
+    """Its declaration, as `declaration.plain` makes it."""
+
+
 class Job(NamedTuple):
     """Everything the agent needs for one run"""
 
@@ -208,6 +222,18 @@ class Job(NamedTuple):
     """Task name -> option name -> value (str, int, bool, or list of str); only what was set."""
     verbose: bool
     debug_shell: bool
+    tasks: tuple[TaskFile, ...] = ()
+    """Tasks on top of those in the helper image."""
+    only_tasks: tuple[str, ...] = ()
+    """The only tasks that are run; empty: all that belong to the action."""
+    image_description: bool = True
+    """Whether the image's own description (`description.IN_IMAGE`) counts."""
+    image_tasks: bool = False
+    """The settings allow that programs in the image replace tasks, as snf-image's overwrite_task_NAME do."""
+    properties: Mapping[str, str] = {}
+    """snf-image's image properties, names in upper case: for programs, and for what the agent knows of them."""
+    variables: Mapping[str, str] = {}
+    """Ganeti's own INSTANCE_*, NIC_*, HYPERVISOR of the OS interface, for programs; never an OS parameter."""
 
 
 # --- encode and decode ----------------------------------------------------------------------------------------------

@@ -11,20 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from helper_agent.api import KINDS, Context, Task, TaskError
+from helper_agent import declaration, order
+from helper_agent.api import Context, Task, TaskError
 from helper_agent.records import NamedTuple
 
 if TYPE_CHECKING:
-    from helper_agent.inspection import System
+    from helper_agent.inspection import Devices
     from helper_agent.protocol import Job
 
 PACKAGE = "helper_agent.tasks"
-PHASES = ("devices", "filesystems")
-ACTIONS = ("create", "rename")
-OWN_STEPS = ("inspect", "mount", "umount")
-"""Steps of the agent itself; no task may have such a name."""
-
-_KIND_WORDS = {"str": "text", "int": "a whole number", "bool": "true or false", "list": "a list of texts"}
 
 
 class RegistryError(Exception):
@@ -80,59 +75,22 @@ def entry(module: ModuleType) -> Entry:
     elif module.__name__.rpartition(".")[2] != expected:
         problem = f"should be named {expected}.py, as its task"
     else:
-        problem = _problem(task)
+        problem = declaration.problem(task)
     if problem or not isinstance(task, Task) or not callable(run):
         raise RegistryError(f"{source} {problem}")
     return Entry(task, run, heading, source)
 
 
-def _problem(task: Task) -> str:
-    """What is wrong with a declaration, "" if nothing"""
-    names = [option.name for option in task.options]
-    if task.name in OWN_STEPS:
-        return f"declares the name {task.name}, a step of the agent's own"
-    if not all(character.islower() or character.isdigit() or character in "-." for character in task.name):
-        return f"declares the name {task.name!r}; use lower-case letters, digits and hyphens"
-    if task.phase not in PHASES:
-        return f"declares the phase {task.phase!r}, which is none of {', '.join(PHASES)}"
-    if unknown := set(task.actions) - set(ACTIONS):
-        return f"declares actions that don't exist: {', '.join(sorted(unknown))}"
-    if len(set(names)) != len(names):
-        return "declares an option twice"
-    for option in task.options:
-        if option.kind not in KINDS:
-            return f"declares the option {option.name} of the unknown kind {option.kind!r}"
-        if option.default is not None and not _fits(option.kind, option.default):
-            return f"declares for the option {option.name} a default that is not {_KIND_WORDS[option.kind]}"
-    return ""
-
-
 def ordered(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """`entries` in the order they run: devices before filesystems, each after what it names, else by name
+    """`entries` in the order they run
 
     Raises:
-        RegistryError: two of one name, `after` a task that doesn't exist or runs in a later phase, or in a circle
+        RegistryError: see `order.ordered`
     """
-    waiting: dict[str, Entry] = {}
-    for item in sorted(entries, key=lambda item: (PHASES.index(item.task.phase), item.task.name)):
-        if item.task.name in waiting:
-            other = waiting[item.task.name]
-            raise RegistryError(f"{item.source} and {other.source} both declare the task {item.task.name}")
-        waiting[item.task.name] = item
-    for item in waiting.values():
-        for name in item.task.after:
-            if name not in waiting:
-                raise RegistryError(f"{item.source} is to run after {name}, which is no task")
-            if PHASES.index(waiting[name].task.phase) > PHASES.index(item.task.phase):
-                raise RegistryError(f"{item.source} is to run after {name}, which runs in a later phase")
-    result: list[Entry] = []
-    while waiting:
-        ready = next((item for item in waiting.values() if not waiting.keys() & set(item.task.after)), None)
-        if ready is None:
-            circle = ", ".join(item.source for item in waiting.values())
-            raise RegistryError(f"these tasks are to run after each other in a circle: {circle}")
-        result.append(waiting.pop(ready.task.name))
-    return tuple(result)
+    try:
+        return order.ordered(entries)
+    except order.OrderError as error:
+        raise RegistryError(str(error)) from None
 
 
 def chosen(entries: Iterable[Entry], job: Job) -> tuple[Entry, ...]:
@@ -158,32 +116,17 @@ def check_options(task: Task, values: Mapping[str, Any]) -> None:
     Raises:
         TaskError: E-OPTION, naming option and value, but not a secret's
     """
-    declared = {option.name: option for option in task.options}
-    for name, value in values.items():
-        option = declared.get(name)
-        if option is None:
-            known = ", ".join(declared) or "none"
-            raise TaskError(f"The task {task.name} has no option {name!r}", f"it has: {known}", code="E-OPTION")
-        if not _fits(option.kind, value):
-            quoted = "" if option.secret else f", not {value!r}"
-            raise TaskError(
-                f"The option {name} of the task {task.name} takes {_KIND_WORDS[option.kind]}{quoted}",
-                option.help,
-                code="E-OPTION",
-            )
+    try:
+        declaration.check_options(task, values)
+    except declaration.OptionError as error:
+        raise TaskError(error.cause, error.remedy, code="E-OPTION") from None
 
 
-def _fits(kind: str, value: Any) -> bool:
-    if kind == "list":
-        return isinstance(value, (list, tuple)) and all(type(item) is str for item in value)
-    return type(value) is {"str": str, "int": int, "bool": bool}[kind]
-
-
-def misfit(task: Task, system: System) -> str:
+def misfit(task: Task, devices: Devices) -> str:
     """Why `task` is not for the system that was found, "" when it is"""
-    if task.families and system.family not in task.families:
+    if task.families and devices.family not in task.families:
         return f"for {', '.join(task.families)} only"
-    release = system.os_release
+    release = devices.os_release
     ids = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     if task.distros and not ids & set(task.distros):
         return f"for {', '.join(task.distros)} only"

@@ -18,7 +18,7 @@ from helper_agent.wire import Wire
 
 if TYPE_CHECKING:
     from helper_agent.distros.base import Distro
-    from helper_agent.inspection import System
+    from helper_agent.inspection import Devices
 
 HEARTBEAT = 20
 """Seconds between two signs of life while a command runs (a check of a large filesystem says nothing for minutes)."""
@@ -43,8 +43,8 @@ class Layers(NamedTuple):
     """What a run stands on: the disk layer and the tasks. Tests without a VM give others"""
 
     tasks: tuple[registry.Entry, ...]
-    inspect: Callable[[Job, Mapping[int, str], Logger, Runner], System]
-    mount: Callable[[System, Logger, Runner], Mounted]
+    inspect: Callable[[Job, Mapping[int, str], Logger, Runner], Devices]
+    mount: Callable[[Devices, Logger, Runner], Mounted]
     detect: Callable[[Mapping[str, str], Root], Distro]
     after_step: Callable[[], None]
     on_failure: Callable[[Job, Wire], None]
@@ -85,7 +85,7 @@ class Run:
         at = len(devices)
         self._wire.plan(["inspect", *names[:at], *(["mount"] if filesystems else []), *names[at:], "umount"])
         try:
-            system: System = self._take("inspect", self._inspect)
+            system: Devices = self._take("inspect", self._inspect)
             for item in devices:
                 self._task(item, system)
             if filesystems:
@@ -99,10 +99,10 @@ class Run:
             return error.failure
         return None
 
-    def _inspect(self) -> System:
+    def _inspect(self) -> Devices:
         return self._layers.inspect(self._job, self._disks, self._log, self._run)
 
-    def _mount(self, system: System) -> None:
+    def _mount(self, system: Devices) -> None:
         self._mounted = self._layers.mount(system, self._log, self._run)
         # A new instance whose deployment breaks is not started; one that gets another name has to stay bootable
         self._root = Root(self._mounted.path, durable=self._job.action != "create")
@@ -124,7 +124,7 @@ class Run:
         except Exception as error:
             self._wire.log("umount", "warning", f"could not unmount: {error}")
 
-    def _task(self, item: registry.Entry, system: System) -> None:
+    def _task(self, item: registry.Entry, system: Devices) -> None:
         if reason := registry.misfit(item.task, system):
             self._wire.start(item.task.name)
             self._wire.end(item.task.name, "skipped", reason)

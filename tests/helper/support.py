@@ -155,7 +155,7 @@ class Bench:
         options: Mapping[str, Any] | None = None,
         *,
         instance: Instance = INSTANCE,
-        system: object = None,
+        devices: object = None,
         distro: object = None,
         mounted: bool = True,
     ) -> Context:
@@ -166,7 +166,7 @@ class Bench:
         check_options(task, values)
         return Context(
             instance=instance,
-            system=cast(Any, system),
+            devices=cast(Any, devices),
             detected=cast(Any, distro),
             options=Options(task.options, values),
             log=self.log,

@@ -13,7 +13,7 @@ import pytest
 
 from helper_agent.api import Context, Options, Skip, TaskError
 from helper_agent.disk import mounts
-from helper_agent.inspection import System, inspect, parse_os_release
+from helper_agent.inspection import Devices, inspect, parse_os_release
 from helper_agent.protocol import PROTOCOL_VERSION, Job
 from helper_agent.run import run
 from helper_agent.tasks import grow_filesystem, grow_partition, swap_partition
@@ -43,7 +43,7 @@ class Instance:
         self.disks[len(self.disks)] = device = self._loop.attach(file)
         return device
 
-    def inspect(self, **job: Any) -> System:
+    def inspect(self, **job: Any) -> Devices:
         """`inspection.inspect` with a job that has these fields"""
         fields: dict[str, Any] = {
             "version": PROTOCOL_VERSION, "nonce": "", "action": "create", "instance": INSTANCE, "os_family": "",
@@ -51,13 +51,13 @@ class Instance:
         }  # fmt: skip
         return inspect(Job(**fields), self.disks, self.log, run)
 
-    def task(self, module: Any, system: System, options: Mapping[str, Any] | None = None) -> None:
+    def task(self, module: Any, system: Devices, options: Mapping[str, Any] | None = None) -> None:
         """Run a task of the devices phase"""
         values = Options(module.TASK.options, options or {})
         distro: Any = None
         module.run(Context(INSTANCE, system, distro, values, self.log, run, None))
 
-    def mount(self, system: System) -> mounts.Mounts:
+    def mount(self, system: Devices) -> mounts.Mounts:
         """`mounts.mount`"""
         return mounts.mount(system, self.log, run, path=str(self.folder / "root"))
 

@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from helper_agent import registry
-from helper_agent.api import KINDS, Option, Task, TaskError
+from helper_agent.api import Option, Task, TaskError
+from helper_agent.declaration import KINDS
 from helper_agent.protocol import PROTOCOL_VERSION, Job
 from helper_agent.registry import Entry, RegistryError
 from tests.helper.support import INSTANCE

@@ -18,7 +18,7 @@ from helper_agent.disk.signatures import Signature
 from helper_agent.filesystems.base import Filesystem, Run, of
 
 if TYPE_CHECKING:
-    from helper_agent.inspection import System
+    from helper_agent.inspection import Devices
 
 PATH = "/run/helper/root"
 MOUNTS_MAX = 32
@@ -115,7 +115,7 @@ def attach(device: str, path: str, filesystem: Filesystem, options: str, *, read
         ) from error
 
 
-def root(system: System, log: Logger, run: Run, path: str = PATH) -> Mounts:
+def root(system: Devices, log: Logger, run: Run, path: str = PATH) -> Mounts:
     """The root filesystem alone, repaired first where it says it needs that, or where it can't be mounted
 
     Raises:
@@ -144,7 +144,7 @@ def root(system: System, log: Logger, run: Run, path: str = PATH) -> Mounts:
     return mounts
 
 
-def mount(system: System, log: Logger, run: Run, *, path: str = PATH) -> Mounts:
+def mount(system: Devices, log: Logger, run: Run, *, path: str = PATH) -> Mounts:
     """The root and what the fstab adds to it
 
     Raises:
@@ -193,7 +193,7 @@ def _refuse_read_only(device: str, path: str) -> None:
         )
 
 
-def _wanted(system: System, log: Logger) -> list[tuple[fstab.Entry, Signature, Filesystem]]:
+def _wanted(system: Devices, log: Logger) -> list[tuple[fstab.Entry, Signature, Filesystem]]:
     """The entries that are ours to mount, with their filesystems, outer ones first"""
     found: list[tuple[fstab.Entry, Signature, Filesystem]] = []
     seen: set[str] = set()

@@ -21,7 +21,7 @@ TASK = Task(
 
 def run(context: Context) -> None:
     """See `Task`"""
-    system = context.system
+    system = context.devices
     filesystem = of(system.root_type)
     if filesystem is None or filesystem.grow is None:
         raise Skip(f"{system.root_type} can't be grown")
@@ -37,8 +37,8 @@ def run(context: Context) -> None:
 
 def _grow_mounted(filesystem: Filesystem, context: Context) -> None:
     assert filesystem.grow is not None
-    device = context.system.root_device
-    with mounts.root(context.system, context.log, context.run) as mounted:
+    device = context.devices.root_device
+    with mounts.root(context.devices, context.log, context.run) as mounted:
         filesystem.grow(device, mounted.path)
 
 

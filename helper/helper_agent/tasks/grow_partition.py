@@ -19,7 +19,7 @@ TASK = Task(
 
 def run(context: Context) -> None:
     """See `Task`"""
-    system = context.system
+    system = context.devices
     number = system.root_number
     if number is None:
         raise Skip("the disk has no partition table")

@@ -31,7 +31,7 @@ def run(context: Context) -> None:
     if not uuid and size <= 0:
         raise Skip("no swap was asked for")
     if size > 0:
-        swapfile.make(context.root, FILE, size, nocow=context.system.root_type == "btrfs")
+        swapfile.make(context.root, FILE, size, nocow=context.devices.root_type == "btrfs")
         _add(context.root, FILE)
     if uuid:
         _add(context.root, f"UUID={uuid}")

@@ -23,7 +23,7 @@ def run(context: Context) -> None:
     size, uuid = context.options.number("size_mib"), context.options.text("uuid")
     if not size:
         raise Skip("no swap partition was asked for")
-    system = context.system
+    system = context.devices
     if any(one.type == "swap" and one.uuid == uuid for one in system.filesystems):
         raise Skip("it is there already")
     with partitions.Medium(system.disk, write=True) as medium:

@@ -20,7 +20,7 @@ UUID = "0b8a4f5e-6c0f-4f6d-8f7e-0a1b2c3d4e5f"
 ROOT_LINE = "UUID=3f2b1c52-8a55-4f3c-9a0e-0d7b6b1c2d3e / ext4 errors=remount-ro 0 1\n"
 
 
-class System(NamedTuple):
+class Devices(NamedTuple):
     """What the task asks the system for"""
 
     root_type: str = "ext4"
@@ -29,7 +29,7 @@ class System(NamedTuple):
 def context(bench: Bench, **options: object) -> Context:
     if not (bench.tree / "/etc/fstab").exists():
         trees.debian12(bench.tree)
-    return bench.context(swap.TASK, options, system=System(), distro=trees.distro(bench.tree))
+    return bench.context(swap.TASK, options, devices=Devices(), distro=trees.distro(bench.tree))
 
 
 def test_partition(bench: Bench) -> None:

@@ -1,0 +1,210 @@
+"""What a task declares about itself: the record, what may stand in it, and its form as plain data
+
+Both ends use this module: the node checks options before it writes anything, the agent checks them again. A declaration
+travels as plain data (JSON) in the helper image's manifest and in the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from helper_agent.records import NamedTuple
+
+API_VERSION = 1
+"""Of `helper_agent.api`. It rises when something in it changes; a task that names an older one goes on working."""
+
+KINDS = ("str", "int", "bool", "list")
+KIND_WORDS: Mapping[str, str] = {
+    "str": "text",
+    "int": "a whole number",
+    "bool": "true or false",
+    "list": "a list of texts",
+}
+PHASES = ("devices", "filesystems")
+ACTIONS = ("create", "rename")
+PRIVILEGES: Mapping[str, str] = {
+    "tree-path": "gets the path below which the image is mounted, where its symlinks can lead out of it",
+    "image-programs": "runs programs of the image, in namespaces of their own",
+}
+"""Ways out of the image's own namespace that a task has to declare, and what the log says of each."""
+OWN_STEPS = ("inspect", "mount", "umount")
+"""Steps of the agent itself; no task may have such a name."""
+CUSTOM = "custom"
+"""Name of a one-off task that declares none; it runs as the last one of its phase."""
+TIMEOUT = 300.0
+"""Seconds a task has unless it declares another limit."""
+TIMEOUT_MAX = 86400.0
+
+
+class DeclarationError(Exception):
+    """A task's declaration says what can't be; the text follows the name of its file"""
+
+
+class OptionError(Exception):
+    """A value does not fit a task's declaration: `cause` names task and option, but no secret; `remedy` what to give"""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+class Option(NamedTuple):
+    """One option of a task"""
+
+    name: str
+    kind: str
+    """str, int, bool, or list (of str)."""
+    help: str
+    default: Any = None
+    secret: bool = False
+    """Never shown in an error or a log."""
+
+
+class Task(NamedTuple):
+    """What a task declares about itself"""
+
+    name: str
+    """Of a task that doesn't come with the helper: with a reverse-DNS prefix, org.example.motd."""
+    phase: str
+    """devices: nothing of the image is mounted, the task works on disks; filesystems: the image's tree is mounted."""
+    after: tuple[str, ...] = ()
+    """Names of tasks that, where they run at all, run before this one."""
+    before: tuple[str, ...] = ()
+    """Names of tasks that, where they run at all, run after this one."""
+    options: tuple[Option, ...] = ()
+    families: tuple[str, ...] = ("linux",)
+    """OS families it is for; empty: all."""
+    distros: tuple[str, ...] = ()
+    """os-release IDs (or ID_LIKE) it is for; empty: all."""
+    actions: tuple[str, ...] = ("create",)
+    """Runs it belongs to: create, rename."""
+    optional: bool = False
+    """A failure is a warning: what the task wrote through `context.root` is taken back, and the run goes on."""
+    timeout: float = TIMEOUT
+    """Seconds after which the task is ended and has failed."""
+    privileges: tuple[str, ...] = ()
+    """Ways out of the image's own namespace that it needs: tree-path, image-programs."""
+    api: int = 0
+    """The `API_VERSION` it was written for; only the tasks that come with the helper leave it out."""
+
+
+def problem(task: Task, *, outside: bool = False) -> str:
+    """What is wrong with a declaration, "" if nothing; `outside`: of a task that doesn't come with the helper"""
+    names = [option.name for option in task.options]
+    checks = (
+        _wrong_type(task),
+        _name_problem(task.name, outside),
+        "" if task.phase in PHASES else f"declares the phase {task.phase!r}, which is none of {', '.join(PHASES)}",
+        _unknown("actions", task.actions, ACTIONS),
+        _unknown("privileges", task.privileges, tuple(PRIVILEGES)),
+        "" if len(set(names)) == len(names) else "declares an option twice",
+        ""
+        if 0 < task.timeout <= TIMEOUT_MAX
+        else f"declares a timeout of {task.timeout} s, not of 1 to {TIMEOUT_MAX:g}",
+        _version_problem(task.api, outside),
+    )
+    return next((text for text in checks if text), "") or _option_problem(task)
+
+
+def _wrong_type(task: Task) -> str:
+    for field in ("after", "before", "families", "distros", "actions", "privileges"):
+        value = getattr(task, field)
+        if type(value) is not tuple or not all(type(item) is str for item in value):
+            return f"declares {field} = {value!r}, which is no tuple of texts"
+    if type(task.options) is not tuple or not all(isinstance(item, Option) for item in task.options):
+        return "declares options that are no tuple of Option(...)"
+    for field, kinds in (
+        ("name", (str,)),
+        ("phase", (str,)),
+        ("optional", (bool,)),
+        ("timeout", (int, float)),
+        ("api", (int,)),
+    ):
+        if type(getattr(task, field)) not in kinds:
+            return f"declares {field} = {getattr(task, field)!r}, which is of another type than it should be"
+    return ""
+
+
+def _name_problem(name: str, outside: bool) -> str:
+    if name in OWN_STEPS:
+        return f"declares the name {name}, a step of the agent's own"
+    if not name or not all(one.isascii() and (one.islower() or one.isdigit() or one in "-.") for one in name):
+        return f"declares the name {name!r}; use lower-case letters, digits, hyphens, and dots between"
+    if len(name) > 100 or not all(name.split(".")):
+        return f"declares the name {name!r}, which is too long or has an empty part"
+    if outside and "." not in name and name != CUSTOM:
+        return f"declares the name {name!r}; put a domain of yours in front, reversed: org.example.{name}"
+    return ""
+
+
+def _version_problem(api: int, outside: bool) -> str:
+    if api > API_VERSION:
+        return f"was written for version {api} of the task API, this is version {API_VERSION}: install a newer helper"
+    if outside and api < 1:
+        return f"doesn't name the version of the task API that it was written for: api={API_VERSION}"
+    return ""
+
+
+def _unknown(what: str, values: tuple[str, ...], known: tuple[str, ...]) -> str:
+    wrong = sorted(set(values) - set(known))
+    return f"declares {what} that don't exist: {', '.join(wrong)} (there are: {', '.join(known)})" if wrong else ""
+
+
+def _option_problem(task: Task) -> str:
+    for option in task.options:
+        if type(option.name) is not str or not option.name.replace("_", "a").isalnum() or not option.name.isascii():
+            return f"declares an option named {option.name!r}; use letters, digits and underscores"
+        if option.kind not in KINDS:
+            return f"declares the option {option.name} of the unknown kind {option.kind!r}"
+        if option.default is not None and not fits(option.kind, option.default):
+            return f"declares for the option {option.name} a default that is not {KIND_WORDS[option.kind]}"
+    return ""
+
+
+def fits(kind: str, value: Any) -> bool:
+    """Whether `value` is of an option's `kind`"""
+    if kind == "list":
+        return isinstance(value, (list, tuple)) and all(type(item) is str for item in value)
+    return type(value) is {"str": str, "int": int, "bool": bool}[kind]
+
+
+def check_options(task: Task, values: Mapping[str, Any]) -> None:
+    """Whether `values` are options that `task` declares
+
+    Raises:
+        OptionError: naming option and value, but not a secret's
+    """
+    declared = {option.name: option for option in task.options}
+    for name, value in values.items():
+        option = declared.get(name)
+        if option is None:
+            known = ", ".join(declared) or "none"
+            raise OptionError(f"The task {task.name} has no option {name!r}", f"it has: {known}")
+        if not fits(option.kind, value):
+            quoted = "" if option.secret else f", not {value!r}"
+            raise OptionError(
+                f"The option {name} of the task {task.name} takes {KIND_WORDS[option.kind]}{quoted}", option.help
+            )
+
+
+def plain(task: Task) -> dict[str, Any]:
+    """`task` as data for JSON"""
+    fields = {name: getattr(task, name) for name in task._fields}
+    lists = {name: list(value) for name, value in fields.items() if isinstance(value, tuple)}
+    return {**fields, **lists, "options": [dict(zip(each._fields, each, strict=True)) for each in task.options]}
+
+
+def from_plain(data: Mapping[str, Any]) -> Task:
+    """The task that `plain` made data of; a field of a later version that isn't known here is an error
+
+    Raises:
+        DeclarationError: unknown or missing fields
+    """
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    try:
+        options = tuple(Option(**each) for each in fields.get("options", ()))
+        return Task(**{**fields, "options": options})
+    except TypeError as error:
+        raise DeclarationError(f"has a declaration of another form: {error}") from None

@@ -1,0 +1,124 @@
+"""An image's own description: what its author wants deployments to know
+
+A TOML file, in the image (`IN_IMAGE`) or beside it in the image store (FILE.toml). The image's author may be anybody, so a
+description only sets what is harmless to its reader: defaults that OS parameters and settings override.
+
+    format = 1
+    os_family = "linux"
+    users = ["debian"]
+    skip_tasks = ["host-keys"]
+    min_disk = "4g"
+    [options."org.example.motd"]
+    owner = "example.org"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from helper_agent.records import NamedTuple
+
+FORMAT = 1
+IN_IMAGE = "/etc/ganeti-instance-helper/image.toml"
+SIZE_MAX = 64 * 1024
+"""Most bytes of a description."""
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+SIZE = re.compile(r"([1-9][0-9]{0,8})([mgtMGT]?)")
+UNITS: Mapping[str, int] = {"": 1 << 20, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+"""Bytes; Ganeti's units of disk sizes, without one MiB."""
+
+
+class DescriptionError(Exception):
+    """A description that is none; the text follows the name of its file"""
+
+
+class Description(NamedTuple):
+    """What a description says; empty where it says nothing"""
+
+    os_family: str = ""
+    users: tuple[str, ...] = ()
+    """Whom password and keys are for where nobody says otherwise: any task's option `users`."""
+    skip_tasks: tuple[str, ...] = ()
+    min_disk: int = 0
+    """Bytes that the first disk must have."""
+    image_tasks: bool = False
+    """The image brings programs that replace tasks (/root/snf-image/helper), if the node's settings allow it."""
+    options: Mapping[str, Mapping[str, Any]] = {}
+    """Task -> option -> value."""
+    remarks: tuple[str, ...] = ()
+    """What was left out and why; for warnings, since the author may have written it for a later version."""
+
+
+def parse(document: bytes) -> Description:
+    """The description in a TOML `document`
+
+    Raises:
+        DescriptionError: not TOML, another format, or a value of the wrong type
+    """
+    import tomllib
+
+    if len(document) > SIZE_MAX:
+        raise DescriptionError(f"has more than {SIZE_MAX} bytes")
+    try:
+        table = tomllib.loads(document.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DescriptionError(f"is not TOML: {error}") from None
+    if table.pop("format", None) != FORMAT:
+        raise DescriptionError(f"doesn't say format = {FORMAT}")
+    known = {name: table.pop(name) for name in (*_PARSERS, "options") if name in table}
+    remarks = tuple(f"knows nothing of {name!r} here" for name in sorted(table))
+    values: dict[str, Any] = {name: _PARSERS[name](name, value) for name, value in known.items() if name in _PARSERS}
+    return Description(**values, options=_options(known.get("options", {})), remarks=remarks)
+
+
+def _text(name: str, value: object) -> str:
+    if type(value) is not str or not NAME.fullmatch(value):
+        raise DescriptionError(f"has {name} = {value!r:.80}, which is no name")
+    return value
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    if type(value) is not list or not value:
+        raise DescriptionError(f"has {name} = {value!r:.80}, which is no list of names")
+    return tuple(_text(name, item) for item in value)
+
+
+def _size(name: str, value: object) -> int:
+    match = SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise DescriptionError(f'has {name} = {value!r:.80}, which is no size such as "4g"')
+    return int(match[1]) * UNITS[match[2].lower()]
+
+
+def _flag(name: str, value: object) -> bool:
+    if type(value) is not bool:
+        raise DescriptionError(f"has {name} = {value!r:.80}, which is neither true nor false")
+    return value
+
+
+def _options(value: object) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(value, Mapping):
+        raise DescriptionError("has options that are no tables [options.TASK]")
+    flat: dict[str, dict[str, Any]] = {}
+    _flatten(value, "", flat)
+    return dict(flat)
+
+
+def _flatten(table: Mapping[str, Any], prefix: str, into: dict[str, dict[str, Any]]) -> None:
+    """[options.org.example.motd] is a table in a table in a table: TOML reads unquoted dots so"""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            _flatten(value, f"{prefix}.{name}" if prefix else name, into)
+        elif not prefix:
+            raise DescriptionError(f"has the option {name!r} of no task; write [options.TASK]")
+        elif type(value) not in (str, int, bool) and not (
+            type(value) is list and all(type(item) is str for item in value)
+        ):
+            raise DescriptionError(f"has for {prefix}.{name} no text, number, truth value or list of texts")
+        else:
+            into.setdefault(prefix, {})[name] = value
+
+
+_PARSERS = {"os_family": _text, "users": _names, "skip_tasks": _names, "min_disk": _size, "image_tasks": _flag}
