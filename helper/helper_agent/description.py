@@ -1,7 +1,7 @@
 """An image's own description: what its author wants deployments to know
 
-A TOML file, in the image (`IN_IMAGE`) or beside it in the image store (FILE.toml). The image's author may be anybody, so a
-description only sets what is harmless to its reader: defaults that OS parameters and settings override.
+A TOML file, in the image (`IN_IMAGE`) or beside it in the image store (FILE.toml). The image's author may be anybody,
+so it only sets what is harmless to its reader: defaults that OS parameters and settings override.
 
     format = 1
     os_family = "linux"
