@@ -74,7 +74,7 @@ unit: $(VENV)/.unit ## the fast tests: about a minute, no root, no VM
 test: packages $(VENV)/.vm ## every test: unit, VM and the real Ganeti cluster
 	$(MAKE) sweep
 	$(MAKE) helper-image test-images
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+	$(PYTHON) -m pytest --no-skips $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.unit ## ruff and mypy --strict, as the tests run them
