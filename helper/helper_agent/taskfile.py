@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from helper_agent import declaration
@@ -33,6 +33,8 @@ SIZE_MAX = 1 << 20
 """Most bytes of a task's file."""
 SUFFIXES = (".py", ".sh", ".bash", ".pl")
 """Endings of a file's name that are no part of the task's."""
+IGNORED = re.compile(r"(?i)\..*|.*~|.*\.(bak|toml|rpmsave|rpmnew|rpmorig)|.*\.dpkg-.*|readme.*|test_.*\.py|conftest\.py")
+"""Names of files in a tasks folder that are no tasks: an editor's and a packager's, tests, sidecars of programs."""
 BLOCK = re.compile(r"(?m)^# /// task$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 """PEP 723's reference expression, for blocks of type task."""
 
@@ -78,6 +80,11 @@ def task_name(source: str) -> str:
     """The task's name as its file's name has it"""
     name = source.rpartition("/")[2]
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+
+
+def among(names: Iterable[str]) -> list[str]:
+    """Those of a tasks folder's file names that are tasks' files, sorted; sub-folders are the caller's to leave out"""
+    return sorted(name for name in names if not IGNORED.fullmatch(name))
 
 
 # --- Python ---------------------------------------------------------------------------------------------------------
