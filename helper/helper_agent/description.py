@@ -70,7 +70,7 @@ def parse(document: bytes) -> Description:
     known = {name: table.pop(name) for name in (*_PARSERS, "options") if name in table}
     remarks = tuple(f"knows nothing of {name!r} here" for name in sorted(table))
     values: dict[str, Any] = {name: _PARSERS[name](name, value) for name, value in known.items() if name in _PARSERS}
-    return Description(**values, options=_options(known.get("options", {})), remarks=remarks)
+    return Description(**values, options=task_options(known.get("options", {}), "options"), remarks=remarks)
 
 
 def _text(name: str, value: object) -> str:
@@ -98,27 +98,30 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _options(value: object) -> dict[str, Mapping[str, Any]]:
+def task_options(value: object, table: str) -> dict[str, Mapping[str, Any]]:
+    """Task -> option -> value from the TOML table of that name; also of the node's settings
+
+    Raises:
+        DescriptionError
+    """
     if not isinstance(value, Mapping):
-        raise DescriptionError("has options that are no tables [options.TASK]")
+        raise DescriptionError(f"has {table} that are no tables [{table}.TASK]")
     flat: dict[str, dict[str, Any]] = {}
-    _flatten(value, "", flat)
+    _flatten(value, table, "", flat)
     return dict(flat)
 
 
-def _flatten(table: Mapping[str, Any], prefix: str, into: dict[str, dict[str, Any]]) -> None:
+def _flatten(value: Mapping[str, Any], table: str, task: str, into: dict[str, dict[str, Any]]) -> None:
     """[options.org.example.motd] is a table in a table in a table: TOML reads unquoted dots so"""
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            _flatten(value, f"{prefix}.{name}" if prefix else name, into)
-        elif not prefix:
-            raise DescriptionError(f"has the option {name!r} of no task; write [options.TASK]")
-        elif type(value) not in (str, int, bool) and not (
-            type(value) is list and all(type(item) is str for item in value)
-        ):
-            raise DescriptionError(f"has for {prefix}.{name} no text, number, truth value or list of texts")
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            _flatten(item, table, f"{task}.{name}" if task else name, into)
+        elif not task:
+            raise DescriptionError(f"has the option {name!r} of no task; write [{table}.TASK]")
+        elif type(item) not in (str, int, bool) and not (type(item) is list and all(type(one) is str for one in item)):
+            raise DescriptionError(f"has for {task}.{name} no text, number, truth value or list of texts")
         else:
-            into.setdefault(prefix, {})[name] = value
+            into.setdefault(task, {})[name] = item
 
 
 _PARSERS = {"os_family": _text, "users": _names, "skip_tasks": _names, "min_disk": _size, "image_tasks": _flag}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 CODES: Mapping[str, str] = {
     "E-PARAMETER": "A value of an OS parameter is not valid",
     "E-SETTINGS": "The settings file or a variant's file is not valid",
+    "E-TASKS": "A task's file on the node is not valid, or tasks don't fit together",
     "E-ENVIRONMENT": "The script was not called as Ganeti calls it",
     "E-IMAGE-MISSING": "The image does not exist, or may not be used from where it is",
     "E-IMAGE-REFUSED": "The image's file is not what it claims to be, or is dangerous to read",

@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
-from helper_host import paths
+from helper_host import paths, setting_tables, trusted
+from helper_host import setting_values as parsers
 from helper_host.errors import ProviderError
+from helper_host.setting_tables import PARAMETERS, TASKS, TaskTables, bad
 
 FILE = "config.toml"
 VARIANTS = "variants"
 VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-PARAMETERS = "parameters"
-"""The table in either file that holds defaults for OS parameters."""
 SIZE_MAX = 1 << 20
 GIB = 1 << 30
 
@@ -55,82 +54,75 @@ class Setting(Generic[T]):
         raise AttributeError("settings don't change; make others with changed()")
 
 
-def _folder(value: object) -> str:
-    if not isinstance(value, str) or not value.startswith("/") or not value.isprintable() or ".." in value.split("/"):
-        raise ValueError("must be an absolute path")
-    return value.rstrip("/") or "/"
-
-
-def _folders(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError('must be a list of absolute paths, such as ["/srv/images"]')
-    return tuple(_folder(item) for item in value)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _accel(value: object) -> str:
-    if value not in ("auto", "kvm", "tcg"):
-        raise ValueError('must be "auto", "kvm" or "tcg"')
-    return str(value)
-
-
-def _memory(value: object) -> int:
-    if type(value) is not int or not (value == 0 or 128 <= value <= 1 << 20):
-        raise ValueError("must be a number of MiB, 128 or more, or 0")
-    return value
-
-
-def _seconds(value: object) -> float:
-    if type(value) not in (int, float) or not 0 < value <= 1e6:  # type: ignore[operator]
-        raise ValueError("must be a number of seconds, more than 0")
-    return float(value)  # type: ignore[arg-type]
-
-
 class Settings:
-    """The settings; `values` holds what differs from the defaults, `parameters` the defaults for OS parameters"""
+    """The settings
+
+    `values` holds what differs from the defaults, `parameters` the defaults for OS parameters, `tasks` the options of
+    tasks.
+    """
 
     rows: ClassVar[dict[str, Setting[Any]]] = {}
 
-    image_store = Setting(_folder, f"{paths.STATE}/images", "The image store: image=debian-12 is looked for here")
-    image_folders = Setting[tuple[str, ...]](
-        _folders, (), "Other folders, below which image=/absolute/path may lie; everything else is refused"
+    image_store = Setting(
+        parsers.folder, f"{paths.STATE}/images", "The image store: image=debian-12 is looked for here"
     )
-    helper_image = Setting(_folder, f"{paths.LIB}/image", "Folder of the helper image")
-    qemu = Setting(_folder, "/usr/bin/qemu-system-x86_64", "QEMU, which runs the helper")
+    image_folders = Setting[tuple[str, ...]](
+        parsers.folders, (), "Other folders, below which image=/absolute/path may lie; everything else is refused"
+    )
+    helper_image = Setting(parsers.folder, f"{paths.LIB}/image", "Folder of the helper image")
+    qemu = Setting(parsers.folder, "/usr/bin/qemu-system-x86_64", "QEMU, which runs the helper")
     accel = Setting(
-        _accel,
+        parsers.accel,
         "auto",
         "How the helper runs: kvm, tcg (emulation), or auto: KVM where it works, else emulation. QEMU's authors don't\n"
         "call emulation a security boundary: where images aren't trusted, say kvm",
     )
     memory_mib = Setting(
-        _memory, 0, "The helper's memory in MiB; 0: 256, and more where the largest disk has more than 800 GiB"
+        parsers.memory, 0, "The helper's memory in MiB; 0: 256, and more where the largest disk has more than 800 GiB"
     )
-    hello_timeout = Setting(_seconds, 10.0, "Seconds in which the helper must have started under KVM")
-    hello_timeout_tcg = Setting(_seconds, 90.0, "Seconds in which the helper must have started under emulation")
-    silence_timeout = Setting(_seconds, 300.0, "Seconds the helper may be silent while it works")
-    total_timeout = Setting(_seconds, 900.0, "Seconds for the whole deployment of a small disk ...")
-    total_timeout_per_gib = Setting(_seconds, 60.0, "... and for each GiB of the instance's disks on top")
+    hello_timeout = Setting(parsers.seconds, 10.0, "Seconds in which the helper must have started under KVM")
+    hello_timeout_tcg = Setting(parsers.seconds, 90.0, "Seconds in which the helper must have started under emulation")
+    silence_timeout = Setting(parsers.seconds, 300.0, "Seconds the helper may be silent while it works")
+    total_timeout = Setting(parsers.seconds, 900.0, "Seconds for the whole deployment of a small disk ...")
+    total_timeout_per_gib = Setting(parsers.seconds, 60.0, "... and for each GiB of the instance's disks on top")
     wipe_rest = Setting(
-        _flag,
+        parsers.flag,
         True,
         "Clear what the image leaves free on the disk. Without it the new owner of a reused volume reads the old one's",
     )
-    verbose = Setting(_flag, False, "A verbose log; as if Ganeti's command had been called with --debug")
-    keep_console = Setting(_flag, False, "Keep what the helper's kernel prints on its console in the log")
+    verbose = Setting(parsers.flag, False, "A verbose log; as if Ganeti's command had been called with --debug")
+    keep_console = Setting(parsers.flag, False, "Keep what the helper's kernel prints on its console in the log")
     debug_shell = Setting(
-        _flag, False, "A shell in the helper on its console. Only for development: the helper then waits for a person"
+        parsers.flag,
+        False,
+        "A shell in the helper on its console. Only for development: the helper then waits for a person",
     )
-    run_folder = Setting(_folder, paths.RUN, "Folder for the state of deployments under way")
+    run_folder = Setting(parsers.folder, paths.RUN, "Folder for the state of deployments under way")
 
-    def __init__(self, values: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+    tasks_folder = Setting(
+        parsers.folder,
+        f"{paths.SETTINGS}/tasks.d",
+        "Folder of tasks that every deployment runs on top of the helper image's own; all of it must be root's",
+    )
+    image_tasks = Setting(
+        parsers.flag,
+        False,
+        "Let programs in an image replace tasks (/root/snf-image/helper/overwrite_task_NAME), where the image or its\n"
+        "properties (ALLOW_MOUNTED_TASK_OVERWRITING) ask for it. They run in the helper VM, as root",
+    )
+    node_hooks = Setting(
+        parsers.optional_folder,
+        "",
+        'Folder of programs that run on the node, as root, after each installation (run-parts); "" for none. They get\n'
+        "the disk that an image of anybody's was written to: whatever they read from it may be made to attack the node",
+    )
+
+    def __init__(
+        self, values: Mapping[str, Any], parameters: Mapping[str, str], tasks: TaskTables | None = None
+    ) -> None:
         self.values = dict(values)
         self.parameters = dict(parameters)
+        self.tasks: TaskTables = tasks or {}
 
     @classmethod
     def of(cls, **values: object) -> Settings:
@@ -142,7 +134,7 @@ class Settings:
         unknown = values.keys() - self.rows.keys()
         if unknown:
             raise TypeError(f"no such settings: {', '.join(sorted(unknown))}")
-        return Settings({**self.values, **values}, self.parameters)
+        return Settings({**self.values, **values}, self.parameters, self.tasks)
 
     def total_seconds(self, size: int) -> float:
         """The time limit of a deployment onto disks of `size` bytes in all"""
@@ -157,6 +149,7 @@ def load(variant: str = "", folder: str = paths.SETTINGS) -> Settings:
     """
     values: dict[str, Any] = {}
     parameters: dict[str, str] = {}
+    tasks: TaskTables = {}
     files = [os.path.join(folder, FILE)]
     if variant:
         if not VARIANT.fullmatch(variant):
@@ -167,31 +160,22 @@ def load(variant: str = "", folder: str = paths.SETTINGS) -> Settings:
     for path in files:
         for key, value in _read(path).items():
             if key == PARAMETERS:
-                parameters.update(_parameters(path, value))
+                parameters.update(setting_tables.parameters(path, value))
+            elif key == TASKS:
+                setting_tables.tasks(path, value, tasks)
             else:
                 values[key] = _value(path, key, value)
-    return Settings(values, parameters)
+    return Settings(values, parameters, tasks)
 
 
 def _read(path: str) -> dict[str, Any]:
     """The TOML document in `path`, {} when there is no such file"""
     try:
-        with open(path, "rb", opener=_opener) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _bad(path, "is not a regular file", "make it one")
-            # whoever can write here decides what root runs
-            if status.st_uid not in (0, os.geteuid()):
-                raise _bad(path, "does not belong to root", f"chown root:root {path}")
-            if status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != 0):
-                raise _bad(path, "can be written by others than root", f"chmod go-w {path}")
-            document = file.read(SIZE_MAX + 1)
+        document = trusted.read(path, SIZE_MAX)
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise _bad(path, f"can't be read ({error.strerror})", "look at its owner and mode") from None
-    if len(document) > SIZE_MAX:
-        raise _bad(path, f"has more than {SIZE_MAX} bytes", "see whether this is the right file")
+    except trusted.Untrusted as error:
+        raise bad(path, error.why, error.remedy) from None
     if _is_empty(document):
         return {}
     import tomllib
@@ -199,12 +183,7 @@ def _read(path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(document.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _bad(path, f"is not TOML: {error}", "correct that line") from None
-
-
-def _opener(path: str, flags: int) -> int:
-    # a FIFO in the place of the file must not block
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        raise bad(path, f"is not TOML: {error}", "correct that line") from None
 
 
 def _is_empty(document: bytes) -> bool:
@@ -218,38 +197,13 @@ def _value(path: str, key: str, value: object) -> object:
         import difflib
 
         close = difflib.get_close_matches(key, Settings.rows, 1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(Settings.rows)} and [{PARAMETERS}]"
-        raise _bad(path, f"has an unknown key {key!r}", hint)
+        known = f"known are {', '.join(Settings.rows)}, [{PARAMETERS}] and [{TASKS}.NAME]"
+        hint = f"did you mean {close[0]}?" if close else known
+        raise bad(path, f"has an unknown key {key!r}", hint)
     try:
         return row.parse(value)
     except ValueError as error:
-        raise _bad(path, f"{key} = {value!r} {error}"[:400], f"the default is {toml(row.default)}") from None
-
-
-def _parameters(path: str, table: object) -> dict[str, str]:
-    """The table of defaults for OS parameters, its values as the texts that `-O` would carry"""
-    from helper_host.ganeti import parameters
-
-    if not isinstance(table, dict):
-        raise _bad(path, f"{PARAMETERS} must be a table", f"write [{PARAMETERS}] on a line of its own")
-    result = {}
-    for name, value in table.items():
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            row = parameters.Parameters.rows.get(name)
-            result[name] = ("\n" if row is not None and row.lines else " ").join(value)
-        elif type(value) in (str, int):
-            result[name] = str(value)
-        else:
-            raise _bad(path, f"[{PARAMETERS}] {name} must be a text, a number or a list of texts", "correct it")
-    try:
-        parameters.parse_values(result)
-    except ProviderError as error:
-        raise _bad(path, f"[{PARAMETERS}]: {error.cause}", error.remedy) from None
-    return result
-
-
-def _bad(path: str, cause: str, remedy: str) -> ProviderError:
-    return ProviderError("E-SETTINGS", f"{path} {cause}", remedy)
+        raise bad(path, f"{key} = {value!r} {error}"[:400], f"the default is {toml(row.default)}") from None
 
 
 def toml(value: object) -> str:
@@ -269,4 +223,6 @@ def example() -> str:
         lines += ["", *(f"# {line}" for line in row.help.split("\n")), f"#{name} = {toml(row.default)}"]
     lines += ["", "# Defaults for OS parameters, for instances that don't set them", f"#[{PARAMETERS}]"]
     lines += ['#dns_servers = "192.0.2.53 2001:db8::53"']
+    lines += ["", "# Options of a task (ganeti-instance-helper task show NAME), for instances that don't set them"]
+    lines += [f'#[{TASKS}."org.example.motd"]', '#owner = "example.org"']
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ import pytest
 
 from helper_host import settings
 from helper_host.errors import ProviderError
+from helper_host.setting_tables import Given
 from helper_host.settings import Settings, load
 
 
@@ -69,6 +70,12 @@ def test_the_file_overrides_the_defaults_and_the_variant_the_file(folder: Path) 
         ("[parameters]\nswap = 'x'\n", "OS parameter 'swap': 'x' is neither"),
         ("[parameters]\nsawp = 'x'\n", "OS parameter 'sawp': is not known"),
         ("parameters = 3\n", "parameters must be a table"),
+        ("tasks = 3\n", "has tasks that are no tables"),
+        ("[tasks]\nowner = 'x'\n", "has the option 'owner' of no task"),
+        ("[tasks.motd]\nowner = 1.5\n", "has for motd.owner no text, number"),
+        ("[tasks.motd]\nowner = [1]\n", "has for motd.owner no text, number"),
+        ('tasks_folder = ""\n', "must be an absolute path"),
+        ('node_hooks = "hooks"\n', "must be an absolute path"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_key(folder: Path, text: str, words: str) -> None:
@@ -116,11 +123,29 @@ def test_parameter_defaults_become_texts(folder: Path) -> None:
     assert load("", str(folder)).parameters == {"root_partition": "2", "dns_servers": "192.0.2.1 192.0.2.2"}
 
 
+def test_options_of_tasks_are_merged_one_by_one(folder: Path) -> None:
+    config = write(folder, '[tasks."org.example.motd"]\nowner = "a"\nsize = 1\n[tasks.hostname]\nname = "x"\n')
+    big = write(folder, '[tasks.org.example.motd]\nowner = "b"\nlines = ["c"]\n', variant="big")
+    loaded = load("big", str(folder)).tasks
+    assert loaded["org.example.motd"] == {
+        "owner": Given("b", str(big)),
+        "size": Given(1, str(config)),
+        "lines": Given(["c"], str(big)),
+    }
+    assert loaded["hostname"] == {"name": Given("x", str(config))}
+    assert load("", str(folder)).changed(verbose=True).tasks["org.example.motd"]["owner"].value == "a"
+
+
+def test_a_tasks_option_is_not_in_the_representation(folder: Path) -> None:
+    write(folder, '[tasks.motd]\ntoken = "canary"\n')
+    assert "canary" not in repr(load("", str(folder)).tasks)
+
+
 def test_the_example_is_all_comments_and_right_when_they_are_taken_away(folder: Path) -> None:
     text = settings.example()
     assert all(not line or line.startswith("#") for line in text.splitlines())
     bare = "\n".join(line.removeprefix("#") for line in text.splitlines() if not line.startswith("# "))
-    assert tomllib.loads(bare).keys() == {*Settings.rows, "parameters"}
+    assert tomllib.loads(bare).keys() == {*Settings.rows, "parameters", "tasks"}
     write(folder, bare)
     loaded = load("", str(folder))
     for name, row in Settings.rows.items():

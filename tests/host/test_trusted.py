@@ -1,0 +1,88 @@
+"""Files and folders that decide what root does: only root's own"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from helper_host import trusted
+from helper_host.trusted import Untrusted
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    path.chmod(0o644)
+    return path
+
+
+def foreign(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it somebody else's"""
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 0)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+
+def test_roots_own_file(file: Path) -> None:
+    assert trusted.read(str(file), 7) == b"content"
+    with pytest.raises(Untrusted, match="more than 6 bytes"):
+        trusted.read(str(file), 6)
+
+
+def test_what_is_not_there(file: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        trusted.read(f"{file}x", 7)
+    with pytest.raises(FileNotFoundError):
+        trusted.names(f"{file}x")
+
+
+def test_a_symlink(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    assert trusted.read(str(link), 7) == b"content"
+    with pytest.raises(Untrusted, match="is a symlink"):
+        trusted.read(str(link), 7, follow=False)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_no_regular_file(make: object, tmp_path: Path) -> None:
+    assert callable(make)
+    make(tmp_path / "thing")
+    with pytest.raises(Untrusted, match="is not a regular file"):
+        trusted.read(str(tmp_path / "thing"), 7)
+
+
+def test_others_may_not_write(file: Path, tmp_path: Path) -> None:
+    for path, look in ((file, lambda: trusted.read(str(file), 7)), (tmp_path, lambda: trusted.names(str(tmp_path)))):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o002)
+        with pytest.raises(Untrusted, match="can be written by others") as caught:
+            look()
+        assert caught.value.remedy == f"chmod go-w {path}"
+        path.chmod(mode)
+        look()
+
+
+def test_somebody_elses(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign(file, monkeypatch)
+    with pytest.raises(Untrusted, match="does not belong to root"):
+        trusted.read(str(file), 7)
+
+
+def test_somebody_elses_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign(tmp_path, monkeypatch)
+    with pytest.raises(Untrusted, match="does not belong to root"):
+        trusted.names(str(tmp_path))
+
+
+def test_a_folder_lists_what_is_no_folder(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    assert trusted.names(str(tmp_path)) == ["fifo", "file", "link"]
+    with pytest.raises(Untrusted, match="is not a folder"):
+        trusted.names(str(file))
