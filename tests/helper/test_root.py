@@ -11,7 +11,7 @@ import pytest
 
 from helper_agent.api import TaskError
 from helper_agent.root import Root
-from tests.helper import traps
+from helper_kit import traps
 from tests.helper.support import Tree
 
 ACTIONS: dict[str, Callable[[Root, str], Any]] = {

@@ -1,130 +1,46 @@
-"""Small trees with the files tasks look at, as Debian 12's own packages and installer leave them
-
-Contents are those of base-files 12.4, base-passwd 3.6.1, openssh-server 9.2p1, ifupdown 0.8.41 and libcrypt1 4.4.33 (of
-which only the strings that are looked for).
-"""
+"""Debian 12 of the authors' kit, and how its network may be configured otherwise"""
 
 from __future__ import annotations
 
 from helper_agent.distros import base
-from tests.helper.support import Tree
+from helper_kit import trees
+from helper_kit.fake_tree import Tree
+from helper_kit.trees.debian import (
+    GLIBC_CRYPT,
+    HOSTS,
+    INTERFACES,
+    LIBXCRYPT,
+    OS_RELEASE,
+    PASSWD,
+    SHADOW,
+    SSHD_CONFIG,
+    ifupdown,
+)
 
-OS_RELEASE = {
-    "PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)",
-    "NAME": "Debian GNU/Linux",
-    "VERSION_ID": "12",
-    "VERSION": "12 (bookworm)",
-    "VERSION_CODENAME": "bookworm",
-    "ID": "debian",
-}
-PASSWD = """root:x:0:0:root:/root:/bin/bash
-daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
-sync:x:4:65534:sync:/bin:/bin/sync
-www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
-nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-systemd-network:x:998:998:systemd Network Management:/:/usr/sbin/nologin
-debian:x:1000:1000:Debian,,,:/home/debian:/bin/bash
-"""
-SHADOW = """root:*:19600:0:99999:7:::
-daemon:*:19600:0:99999:7:::
-sync:*:19600:0:99999:7:::
-www-data:*:19600:0:99999:7:::
-nobody:*:19600:0:99999:7:::
-systemd-network:!*:19600::::1:
-debian:!$y$j9T$old$old:19600:3:90:7:14::
-"""
-HOSTS = """127.0.0.1\tlocalhost
-127.0.1.1\tdebian.example.com\tdebian
+__all__ = [
+    "GLIBC_CRYPT",
+    "HOSTS",
+    "INTERFACES",
+    "LIBXCRYPT",
+    "OS_RELEASE",
+    "PASSWD",
+    "SHADOW",
+    "SSHD_CONFIG",
+    "ifupdown",
+]
 
-# The following lines are desirable for IPv6 capable hosts
-::1     localhost ip6-localhost ip6-loopback
-ff02::1 ip6-allnodes
-ff02::2 ip6-allrouters
-"""
-SSHD_CONFIG = """# This is the sshd server system-wide configuration file.  See
-# sshd_config(5) for more information.
-
-Include /etc/ssh/sshd_config.d/*.conf
-
-#Port 22
-#HostKey /etc/ssh/ssh_host_rsa_key
-#PermitRootLogin prohibit-password
-#AuthorizedKeysFile\t.ssh/authorized_keys .ssh/authorized_keys2
-KbdInteractiveAuthentication no
-UsePAM yes
-X11Forwarding yes
-PrintMotd no
-AcceptEnv LANG LC_*
-Subsystem\tsftp\t/usr/lib/openssh/sftp-server
-
-# Example of overriding settings on a per-user basis
-#Match User anoncvs
-#\tX11Forwarding no
-"""
-INTERFACES = """# This file describes the network interfaces available on your system
-# and how to activate them. For more information, see interfaces(5).
-
-source /etc/network/interfaces.d/*
-
-# The loopback network interface
-auto lo
-iface lo inet loopback
-
-# The primary network interface
-allow-hotplug ens3
-iface ens3 inet dhcp
-# This is an autoconfigured IPv6 interface
-iface ens3 inet6 auto
-"""
-LIBXCRYPT = b"\x7fELF...$6$\0$5$\0$y$\0$gy$\0$7$\0"
-GLIBC_CRYPT = b"\x7fELF...$6$\0$5$\0"
+NETWORKING = "/etc/systemd/system/multi-user.target.wants/networking.service"
 
 
 def debian12(tree: Tree) -> Tree:
     """Debian 12 as its installer leaves it: merged /usr, ifupdown, OpenSSH, a user"""
-    tree.put("/usr/lib/os-release", "".join(f'{key}="{value}"\n' for key, value in OS_RELEASE.items()))
-    tree.link("/etc/os-release", "../usr/lib/os-release")
-    for name in ("bin", "sbin", "lib", "lib64"):
-        tree.folder(f"/usr/{name}")
-        tree.link(f"/{name}", f"usr/{name}")
-    tree.put("/etc/debian_version", "12.12\n")
-    tree.put("/etc/hostname", "debian\n")
-    tree.put("/etc/hosts", HOSTS)
-    tree.put("/etc/passwd", PASSWD)
-    tree.put("/etc/shadow", SHADOW, mode=0o640)
-    tree.put("/etc/machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n", mode=0o444)
-    tree.put("/var/lib/dbus/machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n")
-    tree.put("/usr/lib/x86_64-linux-gnu/libcrypt.so.1.1.0", LIBXCRYPT)
-    tree.link("/usr/lib/x86_64-linux-gnu/libcrypt.so.1", "libcrypt.so.1.1.0")
-    tree.put("/etc/ssh/sshd_config", SSHD_CONFIG)
-    tree.folder("/etc/ssh/sshd_config.d")
-    for kind in ("ecdsa", "ed25519", "rsa"):
-        tree.put(f"/etc/ssh/ssh_host_{kind}_key", "old\n", mode=0o600)
-        tree.put(f"/etc/ssh/ssh_host_{kind}_key.pub", "old\n")
-    tree.folder("/root", mode=0o700)
-    tree.folder("/home/debian", mode=0o700)
-    ifupdown(tree)
-    tree.put("/usr/lib/systemd/system/systemd-networkd.service", "[Unit]\n")
-    tree.put("/usr/lib/systemd/system/systemd-networkd.socket", "[Unit]\n")
-    tree.put("/usr/lib/systemd/system/systemd-networkd-wait-online.service", "[Unit]\n")
-    tree.put("/etc/fstab", "UUID=3f2b1c52-8a55-4f3c-9a0e-0d7b6b1c2d3e / ext4 errors=remount-ro 0 1\n")
-    return tree
-
-
-def ifupdown(tree: Tree) -> None:
-    """Debian's ifupdown, enabled"""
-    tree.put("/usr/sbin/ifup", b"\x7fELF", mode=0o755)
-    tree.put("/etc/network/interfaces", INTERFACES)
-    tree.folder("/etc/network/interfaces.d")
-    tree.link(
-        "/etc/systemd/system/multi-user.target.wants/networking.service", "/lib/systemd/system/networking.service"
-    )
+    return trees.build(tree, "debian")
 
 
 def networkd(tree: Tree) -> None:
     """systemd-networkd, enabled, with a file of the image for every Ethernet interface; ifupdown not installed"""
     (tree / "/usr/sbin/ifup").unlink()
-    (tree / "/etc/systemd/system/multi-user.target.wants/networking.service").unlink()
+    (tree / NETWORKING).unlink()
     tree.link(
         "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
         "/lib/systemd/system/systemd-networkd.service",
@@ -139,7 +55,5 @@ def distro(tree: Tree) -> base.Distro:
 
 def ifupdown_again(tree: Tree) -> None:
     """ifupdown enabled beside networkd"""
-    tree.put("/usr/sbin/ifup", b"\x7fELF", mode=0o755)
-    tree.link(
-        "/etc/systemd/system/multi-user.target.wants/networking.service", "/lib/systemd/system/networking.service"
-    )
+    ifupdown(tree)
+    tree.link(NETWORKING, "/lib/systemd/system/networking.service")

@@ -4,7 +4,7 @@ import pytest
 
 from helper_agent.net import dns
 from helper_agent.net.state import State
-from tests.helper import traps
+from helper_kit import traps
 from tests.helper.support import Tree
 
 STATE = State((), ("192.0.2.53", "2001:db8::53"), ("example.org", "lab"))

@@ -6,7 +6,7 @@ import pytest
 
 from helper_agent.api import Skip, TaskError
 from helper_agent.tasks import host_keys
-from tests.helper import traps
+from helper_kit import traps
 from tests.helper.distros import trees
 from tests.helper.support import Bench
 from tests.helper.tasks.conftest import Make
@@ -49,6 +49,7 @@ def test_hostkey_lines_of_other_kinds_only(bench: Bench, context: Make) -> None:
 
 
 def test_no_openssh(bench: Bench, context: Make) -> None:
+    (bench.tree / "/usr/sbin/sshd").unlink()
     (bench.tree / "/etc/ssh/sshd_config").unlink()
     with pytest.raises(Skip):
         host_keys.run(context(host_keys.TASK, KEYS))

@@ -6,7 +6,7 @@ import pytest
 
 from helper_agent.api import TaskError
 from helper_agent.tasks import hostname
-from tests.helper import traps
+from helper_kit import traps
 from tests.helper.support import Bench
 from tests.helper.tasks.conftest import Make
 

@@ -5,7 +5,7 @@ import pytest
 from helper_agent.api import Skip, TaskError
 from helper_agent.net import ifupdown
 from helper_agent.tasks import network
-from tests.helper import traps
+from helper_kit import traps
 from tests.helper.distros import trees
 from tests.helper.support import INSTANCE, NIC, Bench
 from tests.helper.tasks.conftest import Make

@@ -7,7 +7,7 @@ import pytest
 
 from helper_agent.api import Skip, TaskError
 from helper_agent.tasks import password
-from tests.helper import traps
+from helper_kit import traps
 from tests.helper.distros import trees
 from tests.helper.support import Bench
 from tests.helper.tasks.conftest import Make

@@ -12,7 +12,7 @@ from helper_agent.disk import swapfile
 from helper_agent.root import Root
 from helper_agent.run import run
 from helper_agent.tasks import swap
-from tests.helper import traps
+from helper_kit import traps
 from tests.helper.distros import trees
 from tests.helper.support import Bench
 

@@ -1,9 +1,9 @@
 """Traps an image can hold where a task reads or writes (threat 9), and what must hold whatever the task does
 
-@pytest.mark.parametrize("path", ["/etc/hostname", "/etc/hosts"])
 @pytest.mark.parametrize("trap", traps.ALL, ids=str)
-def test_trapped(bench: Bench, trap: traps.Trap, path: str) -> None:
-    traps.spring(trap, bench.tree, path, lambda: hostname.run(bench.context(hostname.TASK, {"name": "web1"})))
+def test_trapped(helper_tree: MakeTree, helper_task: RunTask, trap: traps.Trap) -> None:
+    tree = helper_tree("debian")
+    traps.spring(trap, tree, "/etc/motd", lambda: helper_task("org.example.motd.py", tree))
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pytest
 
 from helper_agent.api import Skip, TaskError
 from helper_agent.syscalls import FS_IMMUTABLE_FL
-from tests.helper.support import Tree
+from helper_kit.fake_tree import Tree
 
 SECRET = "outside, must stay as it is\n"
 FS_IOC_GETFLAGS = 0x80086601
