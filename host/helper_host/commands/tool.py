@@ -6,6 +6,7 @@ check         whether the settings, every variant and the helper image are in or
 parameters    the table of OS parameters, in Markdown
 settings      the commented example of config.toml
 errors        the table of error codes, in Markdown
+task          what authors of tasks need: new, lint, list, show, run (task --help)
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ COMMANDS: Mapping[str, Callable[[], str]] = {
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code; what was asked for is on stdout"""
+    if arguments[:1] == ["task"]:
+        from helper_host.commands import task
+
+        return task.run(arguments[1:])
     command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
     if command is None:
         asked = arguments in (["-h"], ["--help"], ["help"])

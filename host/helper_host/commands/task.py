@@ -1,0 +1,186 @@
+"""ganeti-instance-helper task: what authors of tasks need, on a node and in `make kit`'s environment
+
+Only this module of the node side uses the kit, and late: a deployment has nothing to do with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from helper_host import settings as all_settings
+from helper_host.commands import main as script
+from helper_host.errors import ProviderError
+
+if TYPE_CHECKING:
+    from helper_host.settings import Settings
+    from helper_kit.manual import Documented
+
+NAME = "ganeti-instance-helper"
+PHASES = ("filesystems", "devices")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code: 0, 1 after an error (whose line is then the last one on stderr), 2 for wrong usage"""
+    try:
+        asked = _parser().parse_args(arguments)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 2
+    # an author's new files are for others to read, unlike what a deployment writes
+    umask = os.umask(0o022)
+    os.umask(umask)
+    code = 0
+
+    def command() -> None:
+        nonlocal code
+        os.umask(umask)
+        code = _translated(asked.command, asked)
+
+    return script.guarded_call("task", command) or code
+
+
+def _translated(command: Callable[[argparse.Namespace], int], asked: argparse.Namespace) -> int:
+    """The kit's errors as ours"""
+    from helper_agent.order import OrderError
+    from helper_kit.files import KitError
+
+    try:
+        return command(asked)
+    except KitError as error:
+        raise ProviderError("E-TASK", error.cause, error.remedy) from None
+    except OrderError as error:
+        cause, _, remedy = str(error).partition("; ")
+        raise ProviderError("E-TASK", cause, remedy or "correct the declaration in one of them") from None
+
+
+# --- usage ------------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"{program()} task", description="Write, check and try tasks.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    new = _command(commands, "new", _new, "write a skeleton and its test", "new org.example.motd")
+    new.add_argument("name", metavar="NAME", help="with a domain of yours in front, reversed: org.example.motd")
+    new.add_argument("--program", action="store_true", help="a shell program instead of a Python module")
+    new.add_argument("--folder", default=".", metavar="DIR", help="where (default: here)")
+    new.add_argument("--phase", choices=PHASES, default=PHASES[0], help="default: filesystems")
+
+    lint = _command(commands, "lint", _lint, "check tasks without running them", "lint org.example.motd.py")
+    lint.add_argument("files", nargs="+", metavar="FILE|FOLDER")
+    lint.add_argument("--tasks-folder", metavar="DIR", help="a node's tasks.d, whose tasks will be there too")
+
+    listing = _command(commands, "list", _list, "show all tasks in their order, and why", "list --variant default")
+    listing.add_argument("files", nargs="*", metavar="FILE|FOLDER", help="tasks on top of those of this node")
+    listing.add_argument("--variant", default="", help="with this variant's settings")
+    listing.add_argument("--json", action="store_true", help="for programs")
+
+    show = _command(commands, "show", _show, "print the manual of one task", "show hostname")
+    show.add_argument("task", metavar="NAME|FILE")
+    show.add_argument("--variant", default="", help="with this variant's settings")
+    show.add_argument("--markdown", action="store_true", help="as in the manual")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str, example: str
+) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"example: {program()} task {example}"
+    )
+    made.set_defaults(command=command)
+    return made
+
+
+def program() -> str:
+    """This command, as one would type it from here"""
+    typed = sys.argv[0]
+    if os.path.basename(typed) != NAME:
+        return NAME
+    import shutil
+
+    near = os.path.relpath(typed)
+    return NAME if shutil.which(NAME) == typed else typed if near.startswith("..") else near
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _new(asked: argparse.Namespace) -> int:
+    from helper_kit import new
+
+    written = new.write(asked.name, asked.folder, program=asked.program, phase=asked.phase)
+    task, test = (os.path.normpath(path) for path in written)
+    beside = os.path.join(os.path.dirname(program()), "pytest")
+    print(f"written: {task}, {test}", "next:", f"  {program()} task lint {task}", sep="\n")
+    print(f"  {beside if os.path.exists(beside) else 'pytest'} {test}")
+    print(f"  {program()} task run {task} --disk IMAGE      (as root: in a real helper, on a copy)")
+    return 0
+
+
+def _lint(asked: argparse.Namespace) -> int:
+    from helper_kit import builtin, files, lint
+
+    paths = files.find(asked.files)
+    given = {os.path.realpath(path) for path in paths}
+    there = files.find([asked.tasks_folder]) if asked.tasks_folder else []
+    others = [files.load(path) for path in there if os.path.realpath(path) not in given]
+    findings = lint.check(paths, [*builtin.tasks(), *others])
+    for finding in findings:
+        print(finding)
+    errors = sum(finding.level == lint.ERROR for finding in findings)
+    print(
+        f"{_count(len(paths), 'task')}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}",
+        file=sys.stderr,
+    )
+    return 1 if errors else 0
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+
+
+def _list(asked: argparse.Namespace) -> int:
+    from helper_kit import files, listing
+
+    settings = all_settings.load(asked.variant)
+    items = [*_known(settings), *(files.load(path) for path in files.find(asked.files))]
+    rows = listing.rows(items, settings.parameters.get("skip_tasks", "").replace(",", " ").split())
+    print(json.dumps(listing.data(rows), indent=2) if asked.json else listing.table(rows))
+    return 0
+
+
+def _show(asked: argparse.Namespace) -> int:
+    from helper_kit import files, manual
+
+    item: Documented
+    if os.path.isfile(asked.task):
+        item = files.load(asked.task)
+    else:
+        item = _named(asked.task, _known(all_settings.load(asked.variant)))
+    text = manual.task_page(item, level=1) if asked.markdown else manual.task_text(item)
+    print(text, end="")
+    return 0
+
+
+def _named(name: str, items: Sequence[Documented]) -> Documented:
+    import difflib
+
+    known = {item.task.name: item for item in items}
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"is {close[0]} meant?" if close else f"there are: {', '.join(known)}"
+        raise ProviderError("E-TASK", f"There is no task {name!r}, and no file of that name", hint)
+    return known[name]
+
+
+def _known(settings: Settings) -> list[Documented]:
+    """The tasks of this node: of the helper image, or without one those that come with this version; and of tasks.d"""
+    from helper_kit import builtin
+
+    del settings
+    return [*builtin.tasks()]

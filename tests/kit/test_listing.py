@@ -1,0 +1,46 @@
+"""The table of tasks"""
+
+from __future__ import annotations
+
+from helper_agent.declaration import Task
+from helper_agent.taskfile import TaskFile
+from helper_kit import builtin, listing
+
+
+def item(name: str, phase: str = "filesystems", **fields: object) -> TaskFile:
+    return TaskFile(Task(name, phase, **fields), "python", name, "", f"{name}.py", b"")  # type: ignore[arg-type]
+
+
+def test_the_order_and_why() -> None:
+    items = [item("org.b", after=("org.c",)), item("org.a"), item("org.c"), item("org.d", "devices"), item("custom")]
+    rows = listing.rows(items, skipped=("org.a",))
+    assert [(row.item.task.name, row.why, row.skipped) for row in rows] == [
+        ("org.d", "by name", False),
+        ("org.a", "by name", True),
+        ("org.c", "by name", False),
+        ("org.b", "after org.c", False),
+        ("custom", "last of its phase", False),
+    ]
+
+
+def test_the_table_is_for_reading() -> None:
+    items = [item("org.long", "devices"), item("org.a", optional=True), item("org.b", before=("org.a",))]
+    assert listing.table(listing.rows(items, skipped=("org.a",))).splitlines() == [
+        "     TASK      FROM         WHY HERE",
+        "devices:",
+        "  1  org.long  org.long.py  by name",
+        "filesystems:",
+        "  1  org.b     org.b.py     by name",
+        "  2  org.a     org.a.py     after org.b, which is to run before it  skipped by the settings; optional",
+    ]
+
+
+def test_data_for_programs() -> None:
+    (row,) = listing.data(listing.rows([item("org.a", api=1)]))
+    assert (row["name"], row["phase"], row["source"], row["why"]) == ("org.a", "filesystems", "org.a.py", "by name")
+    assert row["task"]["api"] == 1
+
+
+def test_the_built_in_tasks_have_an_order() -> None:
+    rows = listing.rows(builtin.tasks())
+    assert [row.item.task.name for row in rows] == [each.task.name for each in builtin.tasks()]
