@@ -67,7 +67,7 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
     settings, log = request.settings, request.log
     with ExitStack() as stack:
         helper = helper_image.load(settings.helper_image)
-        _check_skipped(request.parameters.skip_tasks, helper.tasks)
+        _check_skipped(request.parameters.skip_tasks, tuple(row.task.name for row in helper.tasks))
         image = _open_image(request, stack)
         disks = [
             stack.enter_context(open_disk(disk.path, disk.size, writable=disk.writable))

@@ -7,13 +7,16 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from helper_agent import protocol
+from helper_agent import declaration, protocol
 from helper_host.errors import ProviderError
+from helper_host.tasks import Known
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
+BUILT_IN = "built-in"
+"""The source of the tasks that come with the agent."""
 VERIFIED = "helper-image.json"
 KERNEL, INITRD, ROOT = "vmlinuz", "initrd.img", "root.erofs"
 REMEDY = "install the helper image anew (make helper-image install, or the tarball of make dist)"
@@ -37,8 +40,8 @@ class HelperImage(NamedTuple):
     root: Part
     agent: str
     suite: str
-    tasks: tuple[str, ...]
-    """Names of the built-in tasks, in their order."""
+    tasks: tuple[Known, ...]
+    """The tasks in it, in their order."""
 
 
 def load(folder: str) -> HelperImage:
@@ -59,12 +62,12 @@ def load(folder: str) -> HelperImage:
             root=_part(folder, ROOT, manifest["files"]),
             agent=str(manifest["agent"]),
             suite=str(manifest["suite"]),
-            tasks=tuple(str(name) for name in manifest["tasks"]),
+            tasks=tuple(_task(row) for row in manifest["tasks"]),
         )
         version = manifest["protocol"]
     except OSError as error:
         raise ProviderError("E-HELPER-IMAGE", f"{error.filename or path}: {error.strerror}", REMEDY) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, declaration.DeclarationError) as error:
         raise ProviderError("E-HELPER-IMAGE", f"{path} is not a manifest of ours ({error})", REMEDY) from None
     if version != protocol.PROTOCOL_VERSION:
         raise ProviderError(
@@ -82,6 +85,16 @@ def _part(folder: str, name: str, files: Mapping[str, Mapping[str, object]]) -> 
     if size != expected:
         raise ValueError(f"{name} has {size} bytes, not {expected}")
     return Part(path, size, str(entry["sha256"]))
+
+
+def _task(row: Mapping[str, Any]) -> Known:
+    task = declaration.from_plain(row["task"])
+    if problem := declaration.problem(task):
+        raise ValueError(f"the task {task.name!r} {problem}")
+    source = str(row["source"])
+    # for messages that name two files
+    source = source if source == BUILT_IN else f"{source} in the helper image"
+    return Known(task, source, str(row["heading"]), str(row["manual"]), str(row["kind"]))
 
 
 def verify(image: HelperImage, folder: str | None, cancel: threading.Event) -> None:

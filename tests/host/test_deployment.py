@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from helper_agent.protocol import PROTOCOL_VERSION
 from tests import calling
+from tests.host.manifests import manifest
 from tests.host.vm import fake_qemu
 
 pytestmark = pytest.mark.root
@@ -89,20 +89,10 @@ class Bench:
 
     def _make_helper_image(self) -> None:
         self.helper.mkdir()
-        files = {}
-        for name in ("vmlinuz", "initrd.img", "root.erofs"):
-            content = name.encode() * 5000
+        files = {name: name.encode() * 5000 for name in ("vmlinuz", "initrd.img", "root.erofs")}
+        for name, content in files.items():
             (self.helper / name).write_bytes(content)
-            files[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        manifest = {
-            "format": 1,
-            "suite": "x",
-            "agent": "0.1.0",
-            "protocol": PROTOCOL_VERSION,
-            "files": files,
-            "tasks": [],
-        }
-        (self.helper / "manifest.json").write_text(json.dumps(manifest))
+        (self.helper / "manifest.json").write_text(json.dumps(manifest(files)))
         for part in [self.folder, *self.folder.parents]:
             if part == Path("/tmp"):
                 break

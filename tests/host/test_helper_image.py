@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -12,27 +11,19 @@ from typing import Any
 
 import pytest
 
+from helper_agent import registry
 from helper_agent.protocol import PROTOCOL_VERSION
 from helper_host import helper_image
 from helper_host.errors import ProviderError
+from tests.host.manifests import manifest
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    files = {}
-    for name in (helper_image.KERNEL, helper_image.INITRD, helper_image.ROOT):
-        content = name.encode() * 1000
+    files = {name: name.encode() * 1000 for name in (helper_image.KERNEL, helper_image.INITRD, helper_image.ROOT)}
+    for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-        files[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    manifest = {
-        "format": 1,
-        "suite": "bookworm",
-        "agent": "0",
-        "protocol": PROTOCOL_VERSION,
-        "files": files,
-        "tasks": [],
-    }
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest(files)))
     return tmp_path
 
 
@@ -46,6 +37,28 @@ def test_a_whole_one_is_accepted(folder: Path) -> None:
     image = helper_image.load(str(folder))
     assert image.kernel.path == str(folder / "vmlinuz")
     helper_image.verify(image, str(folder), threading.Event())
+
+
+def test_the_tasks_are_those_of_the_agent(folder: Path) -> None:
+    tasks = helper_image.load(str(folder)).tasks
+    assert [row.task for row in tasks] == [entry.task for entry in registry.load()]
+    assert {row.source for row in tasks} == {helper_image.BUILT_IN}
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda row: row.pop("heading"), "heading"),
+        (lambda row: row["task"].update(colour="red"), "of another form"),
+        (lambda row: row["task"].update(api=99), "version 99 of the task API"),
+        (lambda row: row["task"].update(options=None), "not a manifest"),
+        (lambda row: row.update(task=None), "not a manifest"),
+    ],
+)
+def test_a_task_that_is_none(folder: Path, edit: Callable[[dict[str, Any]], object], words: str) -> None:
+    change(folder, lambda found: edit(found["tasks"][0]))
+    with pytest.raises(ProviderError, match=f"E-HELPER-IMAGE: .*{words}"):
+        helper_image.load(str(folder))
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "vmlinuz", "initrd.img", "root.erofs"])
@@ -72,14 +85,14 @@ def test_one_flipped_bit(folder: Path, name: str) -> None:
 
 
 def test_another_protocol(folder: Path) -> None:
-    change(folder, lambda manifest: manifest.update(protocol=PROTOCOL_VERSION + 1))
+    change(folder, lambda found: found.update(protocol=PROTOCOL_VERSION + 1))
     with pytest.raises(ProviderError, match="speaks protocol"):
         helper_image.load(str(folder))
 
 
 @pytest.mark.parametrize("key", ["format", "suite", "files", "protocol", "tasks"])
 def test_a_manifest_with_a_key_missing(folder: Path, key: str) -> None:
-    change(folder, lambda manifest: manifest.pop(key))
+    change(folder, lambda found: found.pop(key))
     with pytest.raises(ProviderError, match="not a manifest of ours"):
         helper_image.load(str(folder))
 

@@ -14,6 +14,7 @@ from helper_host import helper_image, paths, settings
 from helper_host.commands import main, tool
 from helper_host.errors import CODES
 from helper_host.settings import Settings
+from tests.host.manifests import manifest
 
 
 @pytest.fixture(autouse=True)
@@ -28,17 +29,8 @@ def handlers() -> Iterator[None]:
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A helper image of empty files, which the settings name"""
-    empty = {"size": 0, "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
     names = (helper_image.KERNEL, helper_image.INITRD, helper_image.ROOT)
-    manifest = {
-        "format": helper_image.MANIFEST_FORMAT,
-        "suite": "bookworm",
-        "tasks": [],
-        "agent": AGENT_VERSION,
-        "protocol": PROTOCOL_VERSION,
-        "files": dict.fromkeys(names, empty),
-    }
-    (tmp_path / helper_image.MANIFEST).write_text(json.dumps(manifest))
+    (tmp_path / helper_image.MANIFEST).write_text(json.dumps(manifest(dict.fromkeys(names, b""))))
     for name in names:
         (tmp_path / name).touch()
     loaded = Settings.of(helper_image=str(tmp_path), qemu="/bin/true")
