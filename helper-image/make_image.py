@@ -27,13 +27,13 @@ from typing import Any, NamedTuple
 
 import cpio
 import elf
+import task_files
 
-from helper_agent import registry
 from helper_agent.protocol import AGENT_VERSION, PROTOCOL_VERSION
 
 HERE = Path(__file__).resolve().parent
 AGENT = HERE.parent / "helper" / "helper_agent"
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 EPOCH = "0"
 """The time of every file. Not the environment's SOURCE_DATE_EPOCH: that changes with each commit, these files don't."""
 EROFS_UUID = "68656c70-6572-4d69-8d61-676500000001"
@@ -41,6 +41,7 @@ EROFS_UUID = "68656c70-6572-4d69-8d61-676500000001"
 CLUSTER = 65536
 """Bytes that are unpacked at once; a larger piece packs better, and files are mostly read whole."""
 AGENT_PLACE = "usr/lib/helper-agent"
+TASKS_PLACE = f"{AGENT_PLACE}/tasks.d"
 AGENT_MAIN = "import gc\ngc.disable()\nfrom helper_agent.agent import main\nmain()\n"
 """Few lines, because Python never caches what it compiles for a `__main__.py`. One run leaves no garbage in cycles that
 is worth collecting, and looking for it takes a tenth of the imports' time until `hello`."""
@@ -59,6 +60,7 @@ class Build(NamedTuple):
     suite: str
     output: Path
     recipe: dict[str, Any]
+    tasks: task_files.Tasks
 
     @property
     def base(self) -> Path:
@@ -73,8 +75,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--suite", default="bookworm", help="Debian release of the programs")
     parser.add_argument("--output", type=Path, required=True, help="folder for the image and what is kept")
+    parser.add_argument("--tasks", type=Path, action="append", default=[], help="folder of tasks to put in; repeatable")
     arguments = parser.parse_args()
-    build = Build(arguments.suite, arguments.output.resolve(), tomllib.loads((HERE / "image.toml").read_text()))
+    recipe = tomllib.loads((HERE / "image.toml").read_text())
+    # first of all: an author's mistake is told at once
+    tasks = task_files.read(arguments.tasks)
+    build = Build(arguments.suite, arguments.output.resolve(), recipe, tasks)
     if os.geteuid() != 0:
         print("E: The helper image is built as root: the files in it belong to root", file=sys.stderr)
         return 1
@@ -83,7 +89,8 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         base_key = digest([build.suite, *sources(HERE)])
         once(build.output / "base.key", base_key, lambda: make_base(build))
-        once(build.output / "pack.key", digest([base_key, *sources(AGENT)]), lambda: pack(build))
+        inputs = [base_key, *sources(AGENT), *build.tasks.inputs]
+        once(build.output / "pack.key", digest(inputs), lambda: pack(build))
     return 0
 
 
@@ -124,6 +131,7 @@ def make_base(build: Build) -> None:
     prune(root, build.recipe["prune"])
     run("chroot", root, "depmod", kernel)  # for the modules that are left
     keep_programs(root, build.recipe["programs"])
+    link_applets(root, build.recipe["applets"])
     drop_libraries(root)
     settle(root)
     remove(root / "dev")  # the helper mounts a devtmpfs; device nodes in a build folder are traps for whoever copies it
@@ -227,6 +235,16 @@ def keep_programs(root: Path, globs: Sequence[str]) -> None:
                 remove(path)
 
 
+def link_applets(root: Path, names: Collection[str]) -> None:
+    """Links busybox under each of `names` that no program has"""
+    known = run("chroot", root, "/bin/busybox", "--list").split()
+    if unknown := sorted(set(names) - set(known)):
+        raise SystemExit(f"E: busybox has no {', '.join(unknown)}")
+    for name in names:
+        if not any((root / place / name).exists() for place in PROGRAM_PLACES):
+            (root / PROGRAM_PLACES[0] / name).symlink_to("busybox")
+
+
 def drop_libraries(root: Path) -> None:
     """Deletes every shared library that neither a program nor a Python extension needs"""
     place = root / LIBRARY_PLACE
@@ -275,6 +293,7 @@ def pack(build: Build) -> None:
     shutil.rmtree(stage, ignore_errors=True)
     run("cp", "-a", "--reflink=auto", build.base / "root", stage)
     add_agent(stage)
+    add_tasks(stage, build.tasks)
     fresh = build.output / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
@@ -287,8 +306,8 @@ def pack(build: Build) -> None:
         "kernel": facts["kernel"],
         "agent": AGENT_VERSION,
         "protocol": PROTOCOL_VERSION,
-        # so that the node knows a wrong name in skip_tasks before it writes anything
-        "tasks": [entry.task.name for entry in registry.load()],
+        # so that the node knows a wrong name or value before it writes anything
+        "tasks": list(build.tasks.rows),
         "packages": facts["packages"],
         "files": {path.name: describe(path) for path in sorted(fresh.iterdir())},
     }
@@ -316,6 +335,17 @@ def add_agent(root: Path) -> None:
     shutil.copytree(AGENT, place / AGENT.name, ignore=shutil.ignore_patterns("__pycache__", "__main__.py"))
     (place / "__main__.py").write_text(AGENT_MAIN)
     run("chroot", root, *COMPILE, f"/{AGENT_PLACE}/{AGENT.name}")
+
+
+def add_tasks(root: Path, tasks: task_files.Tasks) -> None:
+    """Puts the tasks that are none of ours into `root`, and the list that the agent knows them by"""
+    if not tasks.contents:
+        return
+    place = root / TASKS_PLACE
+    place.mkdir()
+    for name, content in tasks.contents.items():
+        (place / name).write_bytes(content)
+    (place / "index.json").write_text(json.dumps(tasks.index, indent=2, sort_keys=True) + "\n")
 
 
 def initrd(base: Path) -> bytes:

@@ -41,7 +41,7 @@ def test_manifest_describes_the_files(helper_image: Path, manifest: Any) -> None
 
 
 def test_manifest_tells_what_is_inside(manifest: Any) -> None:
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     assert manifest["protocol"] == protocol.PROTOCOL_VERSION
     assert manifest["agent"] == protocol.AGENT_VERSION
     wanted = tomllib.loads((RECIPE / "image.toml").read_text())["packages"]
