@@ -51,13 +51,13 @@ def serve(
     wire: Wire,
     *,
     prepare: Callable[[], Layers] | None = None,
-    take: Callable[[], tuple[Mapping[int, str], protocol.Job]] | None = None,
+    take: Callable[[], tuple[Mapping[int, str], protocol.Job, Mapping[str, bytes]]] | None = None,
 ) -> None:
     """Hello, wait for go, one job, result
 
     Args:
         prepare: imports and gives what a run stands on; `real_layers` in the VM
-        take: disks and job, called after `go` and not before; `take_job` in the VM
+        take: disks, job and payload files, called after `go` and not before; `take_job` in the VM
 
     Raises:
         Disconnected: the node went away before `go`; nothing was touched
@@ -69,9 +69,9 @@ def serve(
         from helper_agent.steps import Run
 
         wire.wait_for_go()
-        disks, job = (take or take_job)()
+        disks, job, payloads = (take or take_job)()
         nonce, wire.verbose = job.nonce, job.verbose
-        wire.result(nonce, Run(job, wire, layers, disks).execute())
+        wire.result(nonce, Run(job, wire, layers, disks, payloads).execute())
     except Disconnected:
         raise
     except BaseException as error:
@@ -86,8 +86,13 @@ def real_layers() -> Layers:
     from helper_agent.distros import base
 
     sys.path.append(SITE)
+    tasks = registry.load()
+    if os.path.isdir(registry.OUTSIDE):
+        from helper_agent import outside
+
+        tasks = registry.ordered((*tasks, *outside.from_image(registry.OUTSIDE)))
     return steps.Layers(
-        tasks=registry.load(),
+        tasks=tasks,
         inspect=inspection.inspect,
         mount=mounts.mount,
         detect=base.detect,
@@ -96,8 +101,8 @@ def real_layers() -> Layers:
     )
 
 
-def take_job() -> tuple[dict[int, str], protocol.Job]:
-    """The instance's disks by index, read afresh, and the job
+def take_job() -> tuple[dict[int, str], protocol.Job, dict[str, bytes]]:
+    """The instance's disks by index, read afresh, the job, and by name the files that it speaks of
 
     Raises:
         DriveError, ProtocolError: the config drive or the job on it is no such thing
@@ -113,6 +118,8 @@ def take_job() -> tuple[dict[int, str], protocol.Job]:
     fd = os.open(drive, os.O_RDONLY | os.O_CLOEXEC)
     try:
         job = protocol.decode_job(read_file(fd, protocol.JOB_FILE, limit=protocol.JOB_MAX))
+        names = [task.payload for task in job.tasks]
+        payloads = {name: read_file(fd, name, limit=protocol.JOB_MAX) for name in names}
     finally:
         os.close(fd)
     found = devices.find([disk.serial for disk in job.instance.disks])
@@ -120,7 +127,7 @@ def take_job() -> tuple[dict[int, str], protocol.Job]:
         if disk.serial not in found:
             raise DriveError(f"the instance's disk {disk.index} is not there (serial {disk.serial})")
         devices.reread(found[disk.serial])
-    return {disk.index: found[disk.serial] for disk in job.instance.disks}, job
+    return {disk.index: found[disk.serial] for disk in job.instance.disks}, job, payloads
 
 
 def agent_failure(error: BaseException) -> protocol.Failure:

@@ -7,8 +7,13 @@ import os
 
 from helper_agent.api import TaskError
 from helper_agent.protocol import FAILURES, Failure
+from helper_agent.registry import RegistryError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+FRAMES_MAX = 8
+"""Most lines that `where` gives, the innermost ones."""
+_AROUND = ("steps.py:", "attempt.py:", "outside.py:")
+"""Files of the agent's own between it and a task."""
 _BROKEN = (errno.EROFS, errno.EIO, errno.EUCLEAN)
 
 
@@ -17,6 +22,8 @@ def failure(step: str, error: BaseException) -> Failure:
     if isinstance(error, TaskError):
         code = error.code if error.code in FAILURES else "E-TASK"
         return Failure(step, code, error.cause, error.remedy, error.output)
+    if isinstance(error, RegistryError):
+        return Failure(step, "E-TASK", str(error), "correct the file, or take it away", "")
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         cause = "The helper ran out of memory"
         return Failure(step, "E-AGENT", cause, "give it more: memory_mib in the settings", where(error))
@@ -31,18 +38,22 @@ def failure(step: str, error: BaseException) -> Failure:
     if isinstance(error, CommandFailed):
         return Failure(step, "E-TASK", f"A command failed: {error}", "see what it printed, above", error.output)
     cause = f"{type(error).__name__}: {error}"
+    if not isinstance(error, Exception):
+        remedy = "let the task return, or raise Skip or TaskError; nothing else ends it"
+        return Failure(step, "E-TASK", f"The task tried to end the agent ({cause})", remedy, where(error))
     return Failure(step, "E-TASK", cause, "this is a defect of the task: report it with the log", where(error))
 
 
 def where(error: BaseException) -> str:
-    """The innermost line of the traceback, as `file:line in function`"""
+    """The way to the error from the task on, a line `file:line in function` each"""
+    frames = []
     trace = error.__traceback__
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    return f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}"
+    inner = [frame for frame in frames if not frame.startswith(_AROUND)] or frames
+    return "\n".join(inner[-FRAMES_MAX:])
 
 
 def _on(error: OSError) -> str:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from helper_agent.api import Logger, TaskError
 from helper_agent.disk import devices, fstab, mounts, partitions
 from helper_agent.disk.partitions import Table
 from helper_agent.disk.signatures import Signature
 from helper_agent.filesystems.base import Filesystem, Run, of
-from helper_agent.protocol import Job
+from helper_agent.protocol import IMAGE_DESCRIPTION, Job
 from helper_agent.records import NamedTuple
 from helper_agent.root import Root
+
+if TYPE_CHECKING:
+    from helper_agent.description import Description
 
 LOOK = "/run/helper/look"
 RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
@@ -63,6 +67,8 @@ class Devices(NamedTuple):
     os_release: Mapping[str, str]
     family: str
     fstab: tuple[fstab.Entry, ...]
+    description: Description | None = None
+    """The image's own, where it has one and it counts."""
 
 
 class Candidate(NamedTuple):
@@ -74,6 +80,8 @@ class Candidate(NamedTuple):
     fstab: tuple[fstab.Entry, ...]
     rank: int
     """3: has an os-release; 2: an older release file; 1: only an fstab and a passwd, its /usr may be elsewhere."""
+    described: bool = False
+    """Has a description of its own, `protocol.IMAGE_DESCRIPTION`."""
 
 
 def inspect(job: Job, disks: Mapping[int, str], log: Logger, run: Run) -> Devices:
@@ -116,7 +124,28 @@ def inspect(job: Job, disks: Mapping[int, str], log: Logger, run: Run) -> Device
         os_release=best.os_release,
         family="linux",
         fstab=best.fstab,
+        description=_description(best) if job.image_description else None,
     )
+
+
+def _description(root: Candidate) -> Description | None:
+    """The image's own description; nearly all have none, and the look costs less than what reads one
+
+    Raises:
+        TaskError: E-OPTION, a description that is none
+    """
+    if not root.described:
+        return None
+    from helper_agent import described
+
+    known = of(root.signature.type)
+    assert known is not None
+    with _Looking(root.signature, known, root.options) as path:
+        tree = Root(path)
+        try:
+            return described.read(tree)
+        finally:
+            tree.close()
 
 
 def _table(disk: str, log: Logger) -> Table | None:
@@ -266,14 +295,16 @@ def _look_into(signature: Signature, known: Filesystem, options: tuple[str, ...]
 
 def _judge(root: Root, signature: Signature, options: tuple[str, ...]) -> Candidate | None:
     table = fstab.parse(_text(root, "/etc/fstab"))
+    described = root.exists(IMAGE_DESCRIPTION)
     if release := _release(root, RELEASE_FILES):
         # /usr on a filesystem of its own has a lib/os-release too, but no /etc
-        return Candidate(signature, options, release, table, 3) if root.is_dir("/etc") else None
+        return Candidate(signature, options, release, table, 3, described) if root.is_dir("/etc") else None
     for path, name in OLD_RELEASE_FILES.items():
         if root.is_file(path):
-            return Candidate(signature, options, {"ID": name, "VERSION_ID": _first_word(root, path)}, table, 2)
+            version = _first_word(root, path)
+            return Candidate(signature, options, {"ID": name, "VERSION_ID": version}, table, 2, described)
     if table and root.is_file("/etc/passwd"):
-        return Candidate(signature, options, {}, table, 1)
+        return Candidate(signature, options, {}, table, 1, described)
     return None
 
 

@@ -31,6 +31,8 @@ JOB_SERIAL = "helper-job"
 """virtio-blk serial of the config drive."""
 JOB_FILE = "JOB.JSON"
 """The job's name on the config drive, an ISO 9660 level 1 identifier (ECMA-119 section 7.5)."""
+IMAGE_DESCRIPTION = "/etc/ganeti-instance-helper/image.toml"
+"""Where an image has its own description (`helper_agent.description`)."""
 
 MESSAGE_MAX = 64 * 1024
 """Most bytes of one event, newline included."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from helper_agent.protocol import Job
 
 PACKAGE = "helper_agent.tasks"
+OUTSIDE = "/usr/lib/helper-agent/tasks.d"
+"""Where the helper image has tasks of others that it was built with, if it was (`helper_agent.outside`)."""
 
 
 class RegistryError(Exception):
@@ -35,6 +37,8 @@ class Entry(NamedTuple):
     """For the manual and the log: what the task does, in one line."""
     source: str
     """The task's file."""
+    kind: str = "python"
+    """python or program."""
 
 
 def load(package: str = PACKAGE) -> tuple[Entry, ...]:
@@ -94,19 +98,22 @@ def ordered(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 
 def chosen(entries: Iterable[Entry], job: Job) -> tuple[Entry, ...]:
-    """The tasks that belong to the job's action and aren't to be skipped; all the job's options are checked
+    """The tasks of the job: those that belong to its action, or those that it names; all its options are checked
 
     Raises:
         TaskError: E-OPTION, an unknown task or option, or a value of the wrong kind; never with a secret value
     """
     known = {item.task.name: item for item in entries}
-    for name in (*job.skip_tasks, *job.options):
+    for name in (*job.skip_tasks, *job.only_tasks, *job.options):
         if name not in known:
             raise TaskError(f"There is no task {name!r}", f"tasks of this helper: {', '.join(known)}", code="E-OPTION")
     for name, values in job.options.items():
         check_options(known[name].task, values)
     return tuple(
-        item for item in known.values() if job.action in item.task.actions and item.task.name not in job.skip_tasks
+        item
+        for name, item in known.items()
+        if name not in job.skip_tasks
+        and (name in job.only_tasks if job.only_tasks else job.action in item.task.actions)
     )
 
 

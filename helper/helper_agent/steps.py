@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from helper_agent import registry
+from helper_agent import clock, registry
 from helper_agent.api import Context, Logger, Options, Skip
+from helper_agent.attempt import NotTakenBack, attempt
 from helper_agent.failures import failure
 from helper_agent.protocol import Failure, Job
 from helper_agent.records import NamedTuple
@@ -17,11 +17,13 @@ from helper_agent.run import Completed, run
 from helper_agent.wire import Wire
 
 if TYPE_CHECKING:
+    from helper_agent.api import Task
     from helper_agent.distros.base import Distro
     from helper_agent.inspection import Devices
 
-HEARTBEAT = 20
-"""Seconds between two signs of life while a command runs (a check of a large filesystem says nothing for minutes)."""
+OVERWRITING = "ALLOW_MOUNTED_TASK_OVERWRITING"
+"""snf-image's property by which an image asks that its programs replace tasks."""
+TRUE = ("yes", "true", "on", "1", "set")
 
 Runner = Callable[..., Completed]
 
@@ -48,6 +50,10 @@ class Layers(NamedTuple):
     detect: Callable[[Mapping[str, str], Root], Distro]
     after_step: Callable[[], None]
     on_failure: Callable[[Job, Wire], None]
+    open_tree: Callable[..., Root] = Root
+    """The path API on what was mounted."""
+    run: Runner = run
+    """Runs the helper's programs."""
 
 
 class StepFailed(Exception):
@@ -59,15 +65,37 @@ class StepFailed(Exception):
 
 
 class Run:
-    """Takes one job through its steps; `disks` are the device paths by Ganeti's disk index"""
+    """Takes one job through its steps
 
-    def __init__(self, job: Job, wire: Wire, layers: Layers, disks: Mapping[int, str]) -> None:
+    Args:
+        disks: the device paths by Ganeti's disk index
+        payloads: what came with the job on the config drive, by name
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        wire: Wire,
+        layers: Layers,
+        disks: Mapping[int, str],
+        payloads: Mapping[str, bytes] | None = None,
+    ) -> None:
         self._job = job
         self._wire = wire
         self._layers = layers
         self._disks = disks
+        self._payloads = payloads or {}
         self._step = "options"
-        self._log = Logger(lambda level, message: wire.log(self._step, level, message))
+        self._log = Logger(self._send)
+        self._known: tuple[registry.Entry, ...] = layers.tasks
+        self._described: tuple[str, ...] = ()
+        """Tasks that the image's description skips."""
+        self._replaceable = False
+        """Programs in the image may replace tasks."""
+        self._command = ""
+        """The command that runs now."""
+        self._task: registry.Entry | None = None
+        """The task that is at work now."""
         self._mounted: Mounted | None = None
         self._root: Root | None = None
         self._distro: Distro | None = None
@@ -75,7 +103,8 @@ class Run:
     def execute(self) -> Failure | None:
         """All steps; None when every one is done or skipped, else the first failure, with nothing left mounted"""
         try:
-            tasks = registry.chosen(self._layers.tasks, self._job)
+            self._known = self._all_tasks()
+            tasks = registry.chosen(self._known, self._job)
         except Exception as error:
             return failure(self._step, error)
         self._wire.hide(secrets(tasks, self._job))
@@ -87,11 +116,11 @@ class Run:
         try:
             system: Devices = self._take("inspect", self._inspect)
             for item in devices:
-                self._task(item, system)
+                self._take_task(item, system)
             if filesystems:
                 self._take("mount", lambda: self._mount(system))
             for item in filesystems:
-                self._task(item, system)
+                self._take_task(item, system)
             self._take("umount", self._umount)
         except StepFailed as error:
             self._layers.on_failure(self._job, self._wire)
@@ -99,13 +128,41 @@ class Run:
             return error.failure
         return None
 
+    def _all_tasks(self) -> tuple[registry.Entry, ...]:
+        """Those of the helper image and those of the job, in one order; the node has checked that there is one
+
+        Raises:
+            RegistryError
+        """
+        if not self._job.tasks:
+            return self._layers.tasks
+        from helper_agent import outside
+
+        return registry.ordered((*self._layers.tasks, *outside.from_job(self._job.tasks, self._payloads)))
+
+    # --- the agent's own steps ---
+
     def _inspect(self) -> Devices:
-        return self._layers.inspect(self._job, self._disks, self._log, self._run)
+        system = self._layers.inspect(self._job, self._disks, self._log, self._run)
+        asked = self._job.properties.get(OVERWRITING, "").lower() in TRUE
+        if system.description is not None:
+            from helper_agent import described
+
+            described.check(system.description, self._job)
+            before = self._job.skip_tasks
+            tasks = [item.task for item in self._known]
+            self._job = described.merged(system.description, self._job, tasks, self._log)
+            self._described = self._job.skip_tasks[len(before) :]
+            asked = asked or system.description.image_tasks
+        self._replaceable = asked and self._job.image_tasks
+        if asked and not self._replaceable:
+            self._log.warning("The image's own programs replace no tasks: the setting image_tasks doesn't allow it")
+        return system
 
     def _mount(self, system: Devices) -> None:
         self._mounted = self._layers.mount(system, self._log, self._run)
         # A new instance whose deployment breaks is not started; one that gets another name has to stay bootable
-        self._root = Root(self._mounted.path, durable=self._job.action != "create")
+        self._root = self._layers.open_tree(self._mounted.path, durable=self._job.action != "create")
         self._distro = self._layers.detect(system.os_release, self._root)
         if not self._distro.known:
             self._log.warning(f"The system in the image ({self._distro.name}) is not known here, only that it is Linux")
@@ -124,50 +181,108 @@ class Run:
         except Exception as error:
             self._wire.log("umount", "warning", f"could not unmount: {error}")
 
-    def _task(self, item: registry.Entry, system: Devices) -> None:
-        if reason := registry.misfit(item.task, system):
-            self._wire.start(item.task.name)
-            self._wire.end(item.task.name, "skipped", reason)
-            return
-        options = Options(item.task.options, self._job.options.get(item.task.name, {}))
-        context = Context(self._job.instance, system, self._distro, options, self._log, self._run, self._root)
-        self._take(item.task.name, lambda: item.run(context))
+    # --- tasks ---
 
-    def _take(self, name: str, do: Callable[[], Any]) -> Any:
+    def _take_task(self, item: registry.Entry, system: Devices) -> None:
+        name = item.task.name
+        reason = registry.misfit(item.task, system)
+        if name in self._described:
+            reason = "the image's description says so"
+        if reason:
+            self._wire.start(name)
+            self._wire.end(name, "skipped", reason)
+            return
+        context = self._context(item.task, system)
+        self._task = item
+        try:
+            self._take(
+                name,
+                lambda: attempt(item, context, self._root, self._beat, replaceable=self._replaceable),
+                optional=item.task.optional,
+            )
+        finally:
+            self._task = None
+
+    def _context(self, task: Task, system: Devices) -> Context:
+        network = self._job.options.get("network", {})
+        return Context(
+            instance=self._job.instance,
+            devices=system,
+            detected=self._distro,
+            options=Options(task.options, self._job.options.get(task.name, {})),
+            log=self._log,
+            run=self._run,
+            mounted=self._root,
+            task=task,
+            action=self._job.action,
+            variables=self._job.variables,
+            properties=self._job.properties,
+            dns=(network.get("dns_servers", ()), network.get("dns_search", ())),
+            in_image=self._run_in_image,
+        )
+
+    # --- any step ---
+
+    def _take(self, name: str, do: Callable[[], Any], *, optional: bool = False) -> Any:
         self._step = name
         self._wire.start(name)
         result = None
         try:
-            result = do()
+            with clock.limit(None, beat=self._beat):
+                result = do()
         except Skip as reason:
             self._wire.end(name, "skipped", str(reason))
-        except Exception as error:
+        except BaseException as error:
             told = failure(name, error)
-            self._wire.end(name, "failed", told.cause)
-            raise StepFailed(told) from error
+            if not optional or isinstance(error, NotTakenBack):
+                self._wire.end(name, "failed", told.cause)
+                raise StepFailed(told) from error
+            self._warn_of(told)
+            self._wire.end(name, "skipped", f"failed: {told.cause}")
         else:
             self._wire.end(name, "done")
         finally:
             self._layers.after_step()
         return result
 
+    def _warn_of(self, told: Failure) -> None:
+        """An optional task has failed"""
+        remedy = f"; {told.remedy}" if told.remedy else ""
+        self._log.warning(f"This optional task failed, nothing of it remains: {told.cause}{remedy}")
+        for line in told.output.splitlines():
+            self._log.warning(line)
+
+    def _send(self, level: str, message: str) -> None:
+        # A line that is cut in two by a task's time limit would end the conversation with the node
+        with clock.shielded():
+            self._wire.log(self._step, level, message)
+
+    def _beat(self) -> None:
+        """A sign of life to the node, of what may take long; the agent's own Python may not"""
+        if self._command:
+            self._send("info", f"{self._command} is still running")
+        elif self._task is not None:
+            self._send("info", "still at work")
+
     def _run(self, argv: Sequence[str], **arguments: Any) -> Completed:
         """`run.run`, with a sign of life to the node from time to time"""
-
-        import signal  # late: with enum's conversions 10 ms in an emulated guest
-
-        def beat(number: int, frame: FrameType | None) -> None:
-            del number, frame
-            self._wire.log(self._step, "info", f"{argv[0]} is still running")
-
         self._log.debug(f"run: {' '.join(argv)}")
-        before = signal.signal(signal.SIGALRM, beat)
-        signal.setitimer(signal.ITIMER_REAL, HEARTBEAT, HEARTBEAT)
+        self._command = argv[0]
         try:
-            return run(argv, **arguments)
+            return self._layers.run(argv, **arguments)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+            self._command = ""
+
+    def _run_in_image(self, tree: str, argv: Sequence[str], **arguments: Any) -> Completed:
+        """`image_programs.run`, likewise"""
+        from helper_agent import image_programs
+
+        self._log.debug(f"run in the image: {' '.join(argv)}")
+        self._command = argv[0]
+        try:
+            return image_programs.run(tree, argv, **arguments)
+        finally:
+            self._command = ""
 
 
 def secrets(tasks: Iterable[registry.Entry], job: Job) -> list[str]:

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from helper_agent import agent, job_drive, protocol
 from helper_agent.api import Context, Option, Skip, Task, TaskError
+from helper_agent.description import Description
 from helper_agent.protocol import Failure, Hello, Job, Log, Plan, Result, StepEnd, StepStart
 from helper_agent.registry import Entry
 from helper_agent.root import Root
@@ -23,7 +24,7 @@ from helper_agent.wire import Disconnected, Wire
 from helper_host.vm.job import iso_image
 from tests.helper.support import INSTANCE, Tree
 
-SYSTEM = cast(Any, SimpleNamespace(family="linux", os_release={"ID": "debian"}))
+SYSTEM = SimpleNamespace(family="linux", os_release={"ID": "debian"}, description=None)
 JOB = Job(protocol.PROTOCOL_VERSION, "n0nce", "create", INSTANCE, "", "", (), {}, False, False)
 SECRET = "S3cret!canary"
 
@@ -42,6 +43,8 @@ class Node:
         self.prepare: Callable[[], Layers] = self.layers
         self.touched: list[str] = []
         """What was done, in order."""
+        self.payloads: dict[str, bytes] = {}
+        self.description: Description | None = None
         self.close_error: OSError | None = None
         self.crash: BaseException | None = None
 
@@ -66,6 +69,7 @@ class Node:
 
     def _inspect(self, *_: object) -> Any:
         self.touched.append("inspect")
+        SYSTEM.description = self.description
         return SYSTEM
 
     def _mount(self, *_: object) -> Any:
@@ -76,9 +80,9 @@ class Node:
         assert root.is_dir("/")
         return SimpleNamespace(id=release["ID"], known=True)
 
-    def _take(self) -> tuple[dict[int, str], Job]:
+    def _take(self) -> tuple[dict[int, str], Job, dict[str, bytes]]:
         self.touched.append("job")
-        return {0: str(self.disk)}, self.job
+        return {0: str(self.disk)}, self.job, self.payloads
 
     def _serve(self) -> None:
         try:
@@ -401,7 +405,7 @@ def test_the_port_is_found_by_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.programs
 def test_a_long_command_gives_signs_of_life(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("helper_agent.steps.HEARTBEAT", 0.2)
+    monkeypatch.setattr("helper_agent.clock.HEARTBEAT", 0.2)
     node.task("slow", lambda context: context.run(["sleep", "0.7"]) and None)
     logs = [event for event in node.run() if isinstance(event, Log)]
     assert 2 <= len(logs) <= 4

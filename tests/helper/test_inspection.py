@@ -55,7 +55,11 @@ class Instance:
         """Run a task of the devices phase"""
         values = Options(module.TASK.options, options or {})
         distro: Any = None
-        module.run(Context(INSTANCE, system, distro, values, self.log, run, None))
+        module.run(
+            Context(
+                instance=INSTANCE, devices=system, detected=distro, options=values, log=self.log, run=run, mounted=None
+            )
+        )
 
     def mount(self, system: Devices) -> mounts.Mounts:
         """`mounts.mount`"""
