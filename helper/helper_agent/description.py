@@ -18,10 +18,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from helper_agent.protocol import IMAGE_DESCRIPTION
 from helper_agent.records import NamedTuple
 
 FORMAT = 1
-IN_IMAGE = "/etc/ganeti-instance-helper/image.toml"
+IN_IMAGE = IMAGE_DESCRIPTION
 SIZE_MAX = 64 * 1024
 """Most bytes of a description."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
