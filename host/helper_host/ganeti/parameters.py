@@ -6,13 +6,16 @@ type for everybody who uses it. parameters.list, `verify` and the manual's table
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from helper_host.errors import ProviderError
 from helper_host.ganeti import values
 from helper_host.ganeti.values import Invalid
 from helper_host.log import printable
+
+if TYPE_CHECKING:
+    pass
 
 ENVIRONMENT = "OSP_"
 """Prefix of the variables that carry them."""
@@ -34,6 +37,7 @@ class Parameter(Generic[T]):
         example: str,
         shown: str = "",
         secret: bool = False,
+        quoted: bool = True,
         lines: bool = False,
         exclusive: tuple[str, ...] = (),
         aliases: tuple[str, ...] = (),
@@ -49,6 +53,8 @@ class Parameter(Generic[T]):
         """The default, for people."""
         self.secret = secret
         """Its value is never shown."""
+        self.quoted = quoted and not secret
+        """Errors may quote its value; what it parses to never shows more than it should."""
         self.lines = lines
         """Its value may have newlines."""
         self.exclusive = exclusive
@@ -114,7 +120,7 @@ class Parameters:
     )
     users = Parameter[tuple[str, ...]](
         values.users,
-        ("root",),
+        (),
         "Users of the image that get the password and the keys",
         example="root debian",
         shown="root",
@@ -168,8 +174,67 @@ class Parameters:
         values.domains, (), "Domains in which short names are looked for", example="example.org", shown="none"
     )
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    image_description = Parameter(
+        values.flag,
+        True,
+        "Whether the image's own description, in it or beside it in the store, counts: yes or no",
+        example="no",
+        shown="yes",
+    )
+    task_options = Parameter["tuple[Item, ...]"](
+        values.task_options,
+        (),
+        "Options of tasks: TASK.OPTION=value, several separated by blanks, values with blanks between quotes",
+        example="org.example.motd.owner=example.org",
+        shown="as declared",
+        quoted=False,
+        lines=True,
+    )
+    task_secrets = Parameter["tuple[Item, ...]"](
+        values.task_options,
+        (),
+        "Options of tasks that are secret, in the same form; pass it with --os-parameters-secret",
+        example="org.example.join.token='s3 cr3t'",
+        shown="as declared",
+        secret=True,
+        lines=True,
+    )
+    custom_task = Parameter(
+        values.custom_task,
+        None,
+        "A task for this instance only: base64 of its file, or an https URL with #sha256:HEX of it appended",
+        example="IyEvYmluL3NoCmVjaG8gaGVsbG8K",
+        shown="none",
+        secret=True,
+        lines=True,
+    )
+    img_properties = Parameter(
+        values.properties,
+        None,
+        "Image properties as snf-image has them, a JSON object",
+        example='{"OSFAMILY":"linux","USERS":"root"}',
+        shown="none",
+        quoted=False,
+        lines=True,
+    )
+    inst_properties = Parameter(
+        values.properties,
+        None,
+        "Image properties for this instance, which override img_properties",
+        example='{"EXCLUDE_TASK_DeleteSSHKeys":"yes"}',
+        shown="none",
+        quoted=False,
+        lines=True,
+    )
+
+    def __init__(self, given: Mapping[str, Any], defaults: Collection[str] = ()) -> None:
         self.values = dict(given)
+        self.defaults = frozenset(defaults)
+        """Names of those that were not given by the user: the settings have them."""
+
+    def given(self, name: str) -> bool:
+        """Whether the user set it"""
+        return name in self.values and name not in self.defaults
 
     def __repr__(self) -> str:
         shown = (
@@ -196,7 +261,9 @@ def parse(environ: Mapping[str, str], defaults: Mapping[str, str] | None = None)
         row = Parameters.rows.get(name)
         if row is not None and any(other in given for other in (name, *row.exclusive, *row.aliases)):
             del kept[name]
-    return parse_values({**kept, **given})
+    parsed = parse_values({**kept, **given})
+    own = {row.name for row in Parameters.rows.values() for name in (row.name, *row.aliases) if name in given}
+    return Parameters(parsed.values, parsed.values.keys() - own)
 
 
 def parse_values(given: Mapping[str, str]) -> Parameters:
@@ -230,7 +297,7 @@ def _parsed(row: Parameter[Any], name: str, text: str) -> object:
         values.check_text(text, newlines=row.lines)
         return row.parse(text)
     except Invalid as invalid:
-        quoted = "the value" if row.secret else values.quote(text, QUOTED_MAX)
+        quoted = values.quote(text, QUOTED_MAX) if row.quoted else "the value"
         raise error(name, f"{quoted} {invalid.why}", invalid.remedy) from None
     except ProviderError as refused:
         raise error(name, refused.cause, refused.remedy) from None

@@ -6,12 +6,16 @@ Lists are separated by blanks or commas: on Ganeti's command line a comma ends t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from helper_host.ganeti.environment import address_bits
 from helper_host.log import printable
 
 if TYPE_CHECKING:
+    from helper_host.custom_task import Custom
+    from helper_host.ganeti.properties import Properties
+    from helper_host.ganeti.task_options import Item
     from helper_host.image.checksum import Checksum
 
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
@@ -24,6 +28,10 @@ PARTITION_MAX = 256
 SWAP_MAX_MIB = 1 << 20
 PASSWORD_MAX = 511
 """Bytes; CRYPT_MAX_PASSPHRASE_SIZE of libcrypt, less its NUL."""
+FLAGS: Mapping[str, bool] = {
+    **dict.fromkeys(("yes", "true", "1", "on"), True),
+    **dict.fromkeys(("no", "false", "0", "off"), False),
+}
 B64 = "[./0-9A-Za-z]"
 HASHES = tuple(
     re.compile(pattern)
@@ -177,6 +185,35 @@ def task_names(text: str) -> tuple[str, ...]:
         if not TASK.fullmatch(name):
             raise Invalid(f"has {quote(name, 40)} in it, which is no task's name", "give names such as: host-keys")
     return _some(names, "host-keys")
+
+
+def task_options(text: str) -> tuple[Item, ...]:
+    """Options of tasks; whether there are such is seen later"""
+    from helper_host.ganeti import task_options
+
+    return task_options.parse(text)
+
+
+def custom_task(text: str) -> Custom | None:
+    """A task in base64, or where to fetch it"""
+    from helper_host import custom_task
+
+    return custom_task.parse(text)
+
+
+def properties(text: str) -> Properties | None:
+    """snf-image's image properties"""
+    from helper_host.ganeti import properties
+
+    return properties.parse(text)
+
+
+def flag(text: str) -> bool:
+    """yes or no, as people write them"""
+    value = text.strip().lower()
+    if value not in FLAGS:
+        raise Invalid("is neither yes nor no", "give yes or no")
+    return FLAGS[value]
 
 
 def addresses(text: str) -> tuple[str, ...]:

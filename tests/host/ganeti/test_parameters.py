@@ -31,7 +31,7 @@ def refusal(given: Mapping[str, str]) -> str:
 
 def test_nothing_given() -> None:
     empty = parse({"PATH": "/bin"})
-    assert (empty.image, empty.image_format, empty.users, empty.swap) == ("", "auto", ("root",), None)
+    assert (empty.image, empty.image_format, empty.users, empty.swap) == ("", "auto", (), None)
 
 
 def test_parameters_come_from_the_environment() -> None:
@@ -76,6 +76,7 @@ def test_ganeti_can_carry_the_name(row: parameters.Parameter[object]) -> None:
         ("swap", "partition:1", Swap("partition", 1)),
         ("skip_tasks", "host-keys org.example.task", ("host-keys", "org.example.task")),
         ("dns_search", "example.org. lan", ("example.org.", "lan")),
+        ("image_description", "No", False),
     ],
 )
 def test_values(name: str, text: str, value: object) -> None:
@@ -116,6 +117,7 @@ def test_values(name: str, text: str, value: object) -> None:
         ("image", "a\x1b[31m", "control characters"),
         ("image", "a\udcff", "not UTF-8"),
         ("image", "a\x9b", "control characters"),
+        ("image_description", "maybe", "'maybe' is neither yes nor no"),
         ("nonsense", "1", "is not known"),
     ],
 )
