@@ -29,6 +29,7 @@ PACKAGES += busybox-static
 -include helper-image/helper-image.mk
 -include tests/vm/vm.mk
 -include install.mk
+-include kit.mk
 
 .PHONY: help
 help: ## show this list

@@ -30,7 +30,8 @@ WHEELS := $(BUILD)/wheels
 STAGE := $(BUILD)/stage
 SITE := $(STAGE)/venv/lib/$(PYTHON_NAME)/site-packages
 SCRIPTS := create export import rename verify
-SOURCES := $(shell find host/helper_host helper/helper_agent -type f -not -path '*/__pycache__/*')
+PACKAGE_FOLDERS := host/helper_host helper/helper_agent helper/helper_kit
+SOURCES := $(shell find $(PACKAGE_FOLDERS) -type f -not -path '*/__pycache__/*')
 # same input, same code objects: sets are marshalled in the order of their hashes
 COMPILE := PYTHONHASHSEED=0 $(INTERPRETER) -m compileall -q --invalidation-mode unchecked-hash
 
@@ -44,15 +45,24 @@ $(WHEELS)/.dependencies: $(VENV)/.unit pyproject.toml
 	  --constraint $(WHEELS)/versions.txt -r $(WHEELS)/wanted.txt
 	touch $@
 
-# in a copy: setuptools would leave its work in the checkout, and put what it finds there into the next wheel
+# $(1): a folder for a copy of what the wheel is made from: setuptools would leave its work in the checkout, and put
+# what it finds there into the next wheel
+define COPY_PACKAGE
+	rm -rf $(1)
+	mkdir -p $(1)/host $(1)/helper
+	touch $(1)/README.md
+	cp -r pyproject.toml LICENSE $(wildcard README.md) $(1)
+	for folder in $(PACKAGE_FOLDERS); do cp -r $$folder $(1)/$$(dirname $$folder); done
+	find $(1) -name __pycache__ -prune -exec rm -rf {} +
+endef
+
+# $(1): site-packages; the code in it looks for everything below the folders that are set here
+SET_PATHS = sed -i $(foreach name,PREFIX SYSCONFDIR LOCALSTATEDIR RUNSTATEDIR,-e 's|^$(name) = .*|$(name) = "$($(name))"|') \
+	$(1)/helper_host/paths.py
+
 $(WHEELS)/.package: $(WHEELS)/.dependencies $(SOURCES) pyproject.toml LICENSE $(wildcard README.md)
-	rm -rf $(BUILD)/package $(WHEELS)/ganeti_instance_helper-*
-	mkdir -p $(BUILD)/package/host $(BUILD)/package/helper
-	touch $(BUILD)/package/README.md
-	cp -r pyproject.toml LICENSE $(wildcard README.md) $(BUILD)/package
-	cp -r host/helper_host $(BUILD)/package/host
-	cp -r helper/helper_agent $(BUILD)/package/helper
-	find $(BUILD)/package -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(WHEELS)/ganeti_instance_helper-*
+	$(call COPY_PACKAGE,$(BUILD)/package)
 	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
 	  --wheel-dir $(WHEELS) $(BUILD)/package
 	rm -rf $(BUILD)/package
@@ -70,8 +80,7 @@ $(STAGE)/.done: $(WHEELS)/.package $(STAGE).for $(wildcard host/definition/* hos
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-index --find-links $(WHEELS) --no-compile \
 	  --target $(SITE) ganeti-instance-helper==$(VERSION)
 	rm -rf $(SITE)/bin
-	sed -i $(foreach name,PREFIX SYSCONFDIR LOCALSTATEDIR RUNSTATEDIR,-e 's|^$(name) = .*|$(name) = "$($(name))"|') \
-	  $(SITE)/helper_host/paths.py
+	$(call SET_PATHS,$(SITE))
 	$(COMPILE) -s $(CURDIR)/$(STAGE) -p $(LIBDIR) $(CURDIR)/$(SITE)
 	mkdir -p $(STAGE)/os $(STAGE)/sbin $(STAGE)/doc
 	for name in $(SCRIPTS); do \

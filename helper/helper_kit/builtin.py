@@ -16,7 +16,8 @@ def tasks() -> tuple[TaskFile, ...]:
     Raises:
         registry.RegistryError: a defect of ours
     """
-    return tuple(TaskFile(entry.task, PYTHON, entry.heading, _manual(entry), BUILT_IN, b"") for entry in registry.load())
+    entries = registry.load()
+    return tuple(TaskFile(each.task, PYTHON, each.heading, _manual(each), BUILT_IN, b"") for each in entries)
 
 
 def _manual(entry: registry.Entry) -> str:

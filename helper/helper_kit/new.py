@@ -65,17 +65,23 @@ PROGRAM = """#!/bin/sh
 # heading = "Say in one line what it does, without a full stop"
 # description = "What an administrator should know about it: task show prints this."
 # phase = "{phase}"
+# [options.text]
+# kind = "str"
+# help = "what to write"
+# default = "hello"
 # ///
 #
-# HELPER_ROOT is the folder with the image's tree, options come as JSON on stdin. What is printed goes to the log;
-# exit code 0: done, 77: nothing to do (the last line says why), any other: failed.
+# What is printed goes to the log; exit code 0: done, 77: nothing to do (the last line says why), any other: failed.
+# Options are in HELPER_OPTION_*, those that are secret only in the JSON on stdin.
 set -eu
 {body}
 """
 BODIES = {
-    "filesystems": 'mkdir -p "$HELPER_ROOT/etc"\necho "hello, $INSTANCE_NAME" >"$HELPER_ROOT/etc/{short}"\n'
+    "filesystems": "# HELPER_ROOT is the folder with the image's tree\n"
+    'echo "$HELPER_OPTION_text, $SNF_IMAGE_HOSTNAME" >"$HELPER_ROOT/etc/{short}"\n'
     'echo "/etc/{short} written"',
-    "devices": 'echo "the root filesystem is on $HELPER_ROOT_DEVICE"',
+    "devices": "# HELPER_DISK_0 is the first disk, HELPER_ROOT_DEVICE has the root filesystem\n"
+    'echo "$HELPER_OPTION_text from $HELPER_ROOT_DEVICE"',
 }
 
 TEST = '''"""Tests of {file}"""

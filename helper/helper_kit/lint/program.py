@@ -96,6 +96,7 @@ def _options(path: str, item: TaskFile, text: str) -> Iterator[Finding]:
     # what the declaration itself says of it doesn't count
     body = "\n".join(line for line in text.split("\n") if not line.startswith("#"))
     for option in item.task.options:
-        if not re.search(rf"\b{re.escape(option.name)}\b", body):
+        if not re.search(rf"(\b|HELPER_OPTION_){re.escape(option.name)}\b", body):
             text = f"declares the option {option.name}, which the program never names"
-            yield Finding(path, 1, WARNING, text, "options come as JSON on stdin; read it, or drop it")
+            remedy = "read it from the JSON on stdin" if option.secret else f"read $HELPER_OPTION_{option.name}"
+            yield Finding(path, 1, WARNING, text, f"{remedy}, or drop it")

@@ -17,6 +17,7 @@ from helper_host.commands import main as script
 from helper_host.errors import ProviderError
 
 if TYPE_CHECKING:
+    from helper_agent.taskfile import TaskFile
     from helper_host.settings import Settings
     from helper_kit.manual import Documented
 
@@ -83,6 +84,22 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("task", metavar="NAME|FILE")
     show.add_argument("--variant", default="", help="with this variant's settings")
     show.add_argument("--markdown", action="store_true", help="as in the manual")
+
+    text = "run one task: on a folder with an image's tree, or on a copy of an image in a real helper"
+    trial = _command(commands, "run", _run, text, "run org.example.motd.py --root tree -o owner=example.org")
+    trial.add_argument("file", metavar="FILE")
+    where = trial.add_mutually_exclusive_group(required=True)
+    where.add_argument("--root", metavar="FOLDER", help="with an image's tree; it is changed")
+    where.add_argument("--disk", metavar="IMAGE", help="raw or qcow2, it stays as it is; needs root")
+    trial.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE", help="an option of it")
+    trial.add_argument(
+        "--name", default="", metavar="INSTANCE", help="name of the instance (default: web1.example.org)"
+    )
+    trial.add_argument("--verbose", action="store_true", help="show debug lines too")
+    root = trial.add_argument_group("with --root")
+    root.add_argument(
+        "--distro", default="", metavar="ID", help="take the tree for this system's (default: by os-release)"
+    )
     return parser
 
 
@@ -165,6 +182,31 @@ def _show(asked: argparse.Namespace) -> int:
     text = manual.task_page(item, level=1) if asked.markdown else manual.task_text(item)
     print(text, end="")
     return 0
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from helper_kit import files, on_folder
+
+    item = files.load(asked.file)
+    options = _options(item, asked.options)
+    well = on_folder.run(item, asked.root, options, print, distro=asked.distro, name=asked.name, verbose=asked.verbose)
+    return 0 if well else 1
+
+
+def _options(item: TaskFile, given: Sequence[str]) -> dict[str, Any]:
+    """`-o NAME=VALUE` with their types, by the same rules as the OS parameter task_options"""
+    from helper_host.ganeti import task_options
+    from helper_host.ganeti.values import Invalid
+    from helper_host.tasks import Known, Tasks
+
+    name = item.task.name
+    known = Tasks((Known(item.task, item.source, item.heading, item.manual, item.kind),))
+    pairs = [text.partition("=") for text in given]
+    items = [task_options.Item(number, name, *pair[::2]) for number, pair in enumerate(pairs, 1)]
+    try:
+        return task_options.typed(items, known).get(name, {})
+    except Invalid as error:
+        raise ProviderError("E-PARAMETER", f"-o {error.why}", error.remedy) from None
 
 
 def _named(name: str, items: Sequence[Documented]) -> Documented:

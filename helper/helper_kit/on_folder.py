@@ -1,0 +1,88 @@
+"""One task on a folder that holds an image's tree: what it logged, what it changed, how it ended"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from helper_agent.taskfile import PROGRAM, TaskFile
+from helper_kit import changes
+from helper_kit.fake_tree import Tree
+from helper_kit.files import KitError
+from helper_kit.rehearsal import Rehearsal, Stage, rehearse
+from helper_kit.testing import INSTANCE
+
+
+def run(
+    item: TaskFile,
+    folder: str,
+    options: Mapping[str, Any],
+    say: Callable[[str], None],
+    *,
+    distro: str = "",
+    name: str = "",
+    action: str = "create",
+    verbose: bool = False,
+) -> bool:
+    """Run the task in `item` on the tree in `folder`, which it changes; whether it went well
+
+    Args:
+        say: gets what is to be shown
+        distro: os-release ID that the tree is taken to have; "": its own
+        name: the instance's
+
+    Raises:
+        KitError: it can't be run here
+    """
+    _check(item, folder)
+    tree = Tree(Path(folder))
+    instance = INSTANCE._replace(name=name) if name else INSTANCE
+    devices = {"os_release": {"ID": distro}} if distro else {}
+    variables = {"INSTANCE_NAME": instance.name, "HYPERVISOR": "kvm"}
+    before = changes.snapshot(folder)
+    try:
+        done = rehearse(item, tree, options, Stage(instance, action, devices=devices, variables=variables))
+    finally:
+        tree.close()
+    for line in _log(done, verbose):
+        say(line)
+    secrets = [
+        text
+        for option in item.task.options
+        if option.secret and option.name in options
+        for text in _texts(options[option.name])
+    ]
+    say(changes.report(before, changes.snapshot(folder), owners=tree.owners, secrets=secrets))
+    say(_ending(item, done))
+    return done.failure is None
+
+
+def _check(item: TaskFile, folder: str) -> None:
+    if not os.path.isdir(folder):
+        raise KitError(f"There is no folder {folder}", "give one that holds an image's tree, such as debootstrap makes")
+    if os.path.realpath(folder) == "/":
+        raise KitError(f"{folder} is this machine's own root folder", "give one that holds a copy of an image's tree")
+    if item.task.phase == "devices":
+        raise KitError(f"{item.source} works on disks, a folder has none", "run it on an image: --disk IMAGE")
+    if item.kind == PROGRAM and os.geteuid() != 0:
+        raise KitError(
+            f"{item.source} is a program, which runs in namespaces of its own", "run this as root, with sudo for one"
+        )
+
+
+def _log(done: Rehearsal, verbose: bool) -> list[str]:
+    marks = {"debug": "debug: ", "info": "", "warning": "warning: "}
+    return [f"log: {marks[level]}{text}" for level, text in done.log.lines if verbose or level != "debug"]
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, (list, tuple)) else [str(value)] if value != "" else []
+
+
+def _ending(item: TaskFile, done: Rehearsal) -> str:
+    if done.failure is None:
+        return f"{item.task.name}: {done.outcome}" + (f": {done.detail}" if done.detail else "")
+    output = "".join(f"\n    {line}" for line in done.failure.output.strip().splitlines())
+    return f"{item.task.name}: failed: {done.failure.cause}; {done.failure.remedy or 'see the log above'}{output}"
