@@ -48,3 +48,18 @@ def seconds(value: object) -> float:
 def optional_folder(value: object) -> str:
     """An absolute path, or "" for none"""
     return "" if value == "" else folder(value)
+
+
+def proxy(value: object) -> str:
+    """A proxy's URL, or "" for none"""
+    # its form is looked at when it is used: an error here quotes the value, which may have a password in it
+    if not isinstance(value, str):
+        raise ValueError("must be a URL such as http://proxy.example.org:3128")
+    return value.strip()
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """Names of hosts and domains"""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of hosts and domains, such as [".example.org"]')
+    return tuple(value)

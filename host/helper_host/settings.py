@@ -116,6 +116,22 @@ class Settings:
         'Folder of programs that run on the node, as root, after each installation (run-parts); "" for none. They get\n'
         "the disk that an image of anybody's was written to: whatever they read from it may be made to attack the node",
     )
+    node_hooks_timeout = Setting(parsers.seconds, 300.0, "Seconds each of them may take")
+
+    ca_file = Setting(
+        parsers.optional_folder,
+        "",
+        'File (PEM) of certificate authorities that downloads trust beside the system\'s; "" for none',
+    )
+    proxy = Setting(
+        parsers.proxy,
+        "",
+        "URL of the proxy for downloads, such as http://proxy.example.org:3128. Ganeti gives its scripts an\n"
+        "environment without https_proxy and no_proxy; they are heeded where a person's shell has them",
+    )
+    no_proxy = Setting[tuple[str, ...]](
+        parsers.hosts, (), 'Hosts and domains that are reached without the proxy, such as [".example.org"]'
+    )
 
     def __init__(
         self, values: Mapping[str, Any], parameters: Mapping[str, str], tasks: TaskTables | None = None

@@ -1,0 +1,362 @@
+"""Downloads: urllib3, with the rules that hold for everything which root fetches
+
+Certificates are checked, every hop of a redirect is looked at before it is followed, nothing waits for ever, and no
+message shows what a URL may hide: user, password and query. `urllib3` is imported when something is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from helper_agent.protocol import AGENT_VERSION
+from helper_host.log import printable
+
+if TYPE_CHECKING:
+    import ssl
+
+    import urllib3
+
+HTTPS = ("https",)
+REDIRECTS_MAX = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+BLOCK = 1 << 18
+MIB = 1 << 20
+URL_MAX = 2000
+
+
+class FetchError(Exception):
+    """A download failed: `cause` follows the shown URL, `remedy` says what to do; neither has a secret in it"""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = printable(cause)
+        self.remedy = remedy
+
+
+class Rules(NamedTuple):
+    """How to fetch"""
+
+    schemes: tuple[str, ...] = HTTPS
+    """Allowed in the URL and in whatever it redirects to."""
+    ca_file: str = ""
+    """PEM file of certificate authorities that are trusted beside the system's."""
+    proxy: str = ""
+    """URL of a proxy; without it the environment's https_proxy, http_proxy, all_proxy and no_proxy."""
+    no_proxy: tuple[str, ...] = ()
+    """Hosts and domains that `proxy` is not for."""
+    connect_seconds: float = 15.0
+    silence_seconds: float = 30.0
+    """Seconds in which at least one byte must come."""
+
+
+DEFAULT = Rules()
+
+
+class Body:
+    """What a server answers with"""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
+        self._response = response
+        self.url = url
+        """After redirects."""
+        length = response.headers.get("Content-Length", "")
+        self.length = int(length) if length.isascii() and length.isdigit() else None
+        """Bytes, where the server says it."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes as they come, as they are (no Content-Encoding undone)
+
+        Raises:
+            FetchError: broken off, or silent for too long
+        """
+        while block := self._read():
+            yield block
+
+    def _read(self) -> bytes:
+        try:
+            return self._response.read1(BLOCK, decode_content=False)
+        except Exception as error:
+            raise _failure(error) from None
+
+
+def parts(url: str, schemes: tuple[str, ...] = HTTPS) -> SplitResult:
+    """The URL taken apart, if it is one that may be fetched; no I/O
+
+    Raises:
+        ValueError: the text follows `the URL`, and has no part of it
+    """
+    if len(url) > URL_MAX:
+        raise ValueError(f"is longer than {URL_MAX} characters")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("has characters that must be percent-encoded")
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if split.scheme not in schemes:
+        raise ValueError(f"does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if not split.hostname or port == 0:
+        raise ValueError("names no host")
+    return split
+
+
+def shown(url: str) -> str:
+    """The URL for people: without user, password, query and fragment"""
+    try:
+        split = urlsplit(url)
+        host, port = split.hostname or "", split.port
+    except ValueError:
+        return "(a URL)"
+    host = f"[{host}]" if ":" in host else host
+    return printable(f"{split.scheme}://{host}{f':{port}' if port else ''}{split.path}{'?...' if split.query else ''}")
+
+
+@contextmanager
+def get(url: str, rules: Rules = DEFAULT, headers: Mapping[str, str] | None = None) -> Iterator[Body]:
+    """The answer to a GET, redirects followed; `headers` go to the URL's own host only
+
+    Raises:
+        FetchError: no answer, one that is not 200 (or 206 where a Range was asked for), a certificate that doesn't hold
+    """
+    first, sent = _origin(url), {**(headers or {})}
+    context = _trust(rules.ca_file)
+    for _ in range(REDIRECTS_MAX + 1):
+        try:
+            split = parts(url, rules.schemes)
+        except ValueError as error:
+            raise FetchError(f"leads to a URL that {error}", "give the URL of the file itself") from None
+        with _answer(split, sent if _origin(url) == first else {}, rules, context) as response:
+            if response.status in (200, 206):
+                yield Body(response, url)
+                return
+            if response.status not in REDIRECTS or not (place := response.headers.get("Location")):
+                raise _refusal(response)
+        url = _next(url, place)
+    raise FetchError(f"redirects more than {REDIRECTS_MAX} times", "give the URL of the file itself")
+
+
+def _next(url: str, place: str) -> str:
+    try:
+        return urljoin(url, place)
+    except ValueError:
+        raise FetchError("leads to a URL that is none", "give the URL of the file itself") from None
+
+
+def fetch(url: str, *, limit: int, seconds: float, rules: Rules = DEFAULT) -> bytes:
+    """A small file of at most `limit` bytes, in `seconds` from start to end
+
+    Raises:
+        FetchError
+    """
+    result: list[bytes | BaseException] = []
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            result.append(_fetch(url, limit, time.monotonic() + seconds, rules))
+        except BaseException as error:
+            result.append(error)
+        finally:
+            ended.set()
+
+    # names that don't resolve and headers that come byte by byte know no time limit: whoever waits, has one
+    threading.Thread(target=work, name="fetch", daemon=True).start()
+    if not ended.wait(seconds + 0.5):
+        raise _too_slow(seconds)
+    answer = result[0]
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def _fetch(url: str, limit: int, deadline: float, rules: Rules) -> bytes:
+    content = bytearray()
+    with get(url, rules) as body:
+        if body.length is not None and body.length > limit:
+            raise _too_large(limit)
+        for block in body.blocks():
+            content += block
+            if len(content) > limit:
+                raise _too_large(limit)
+            if time.monotonic() > deadline:
+                raise FetchError("comes too slowly", "see whether the server is well")
+    return bytes(content)
+
+
+def _too_large(limit: int) -> FetchError:
+    return FetchError(f"has more than the {limit / MIB:g} MiB that it may have", "see whether this is the right URL")
+
+
+def _too_slow(seconds: float) -> FetchError:
+    return FetchError(f"was not there after {seconds:g} s", "see whether the server is well, and its name resolves")
+
+
+# --- one request ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _answer(
+    split: SplitResult, headers: Mapping[str, str], rules: Rules, context: ssl.SSLContext
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    import urllib3
+
+    url = split._replace(netloc=split.netloc.rpartition("@")[2], fragment="").geturl()
+    sent = {"User-Agent": f"ganeti-instance-helper/{AGENT_VERSION}", "Accept-Encoding": "identity"}
+    if split.username is not None:
+        sent |= _basic(split)
+    timeout = urllib3.Timeout(connect=rules.connect_seconds, read=rules.silence_seconds)
+    with _manager(_proxy(split, rules), context) as manager:
+        try:
+            response = manager.request(
+                "GET",
+                url,
+                headers={**sent, **headers},
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+                timeout=timeout,
+            )
+        except Exception as error:
+            raise _failure(error) from None
+        with response:
+            yield response
+
+
+def _manager(proxy: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+    import urllib3
+
+    if not proxy:
+        return urllib3.PoolManager(ssl_context=context)
+    try:
+        way = parts(proxy if "://" in proxy else f"http://{proxy}", ("http", "https"))
+    except ValueError as error:
+        raise FetchError(f"is behind a proxy whose URL {error}", "correct the proxy's URL") from None
+    bare = way._replace(netloc=way.netloc.rpartition("@")[2], path="", query="", fragment="").geturl()
+    headers = {f"Proxy-{name}": value for name, value in _basic(way).items()} if way.username is not None else None
+    return urllib3.ProxyManager(bare, proxy_headers=headers, ssl_context=context, proxy_ssl_context=context)
+
+
+def _proxy(split: SplitResult, rules: Rules) -> str:
+    if not rules.proxy and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return ""  # the usual case: the import costs more than all the rest
+    import urllib.request
+
+    proxies = (
+        {"all": rules.proxy, "no": ",".join(rules.no_proxy)} if rules.proxy else urllib.request.getproxies_environment()
+    )
+    # what requests and pip use too; typeshed doesn't know it
+    bypass: Callable[..., object] = getattr(urllib.request, "proxy_bypass_environment")  # noqa: B009
+    if bypass(split.netloc.rpartition("@")[2], proxies):
+        return ""
+    return proxies.get(split.scheme) or proxies.get("all") or ""
+
+
+def _basic(split: SplitResult) -> dict[str, str]:
+    from base64 import b64encode
+
+    pair = f"{unquote(split.username or '')}:{unquote(split.password or '')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+def _origin(url: str) -> tuple[str, str]:
+    split = urlsplit(url)
+    return split.scheme, split.netloc.rpartition("@")[2]
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    import ssl
+
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "no PEM certificates"
+            raise FetchError(
+                f"can't be checked: {ca_file} can't be read ({reason})", "correct ca_file in the settings"
+            ) from None
+    return context
+
+
+# --- what went wrong ------------------------------------------------------------------------------------------------
+
+
+def _refusal(response: urllib3.BaseHTTPResponse) -> FetchError:
+    reason = f"{response.status} {response.reason or ''}".strip()[:80]
+    remedy = {
+        401: "put user and password into the URL: https://USER:PASSWORD@HOST/PATH",
+        403: "see whether this node may fetch it",
+        404: "look at its spelling",
+    }
+    return FetchError(
+        f"can't be had: the server says {reason}", remedy.get(response.status, "look at the server's log")
+    )
+
+
+def _failure(error: Exception) -> FetchError:
+    """What `error` means for people; the texts of the library are not shown, they have URLs in them"""
+    import ssl
+
+    from urllib3 import exceptions
+
+    reachable = "see whether the node can reach that server"
+    chain = list(_chain(error))
+    for each in chain:
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return FetchError(
+                f"can't be had: the server's certificate does not hold ({each.verify_message.rstrip('.')})",
+                "see that ca-certificates is installed, or name the authority's file with ca_file in the settings",
+            )
+    kinds: tuple[tuple[Any, str, str], ...] = (
+        (exceptions.ReadTimeoutError, "can't be had: the server fell silent", "see whether the server is well"),
+        (exceptions.ProxyError, f"can't be had through the proxy ({_reason(chain)})", "look at the proxy"),
+        (ssl.SSLError, f"can't be had: no encryption could be agreed on ({_reason(chain)})", reachable),
+        # each is a kind of the next one
+        (exceptions.NameResolutionError, "can't be had: the host's name doesn't resolve", "look at its spelling"),
+        (exceptions.NewConnectionError, f"can't be had: no connection ({_reason(chain)})", reachable),
+        (exceptions.ConnectTimeoutError, "can't be had: the server doesn't answer", reachable),
+    )
+    for kind, cause, remedy in kinds:
+        if any(isinstance(each, kind) for each in chain):
+            return FetchError(cause, remedy)
+    if isinstance(error, (exceptions.HTTPError, OSError)):
+        return FetchError("broke off on the way", "see whether the server is well, and try again")
+    raise error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it was made from"""
+    seen: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if each in seen:
+            continue
+        seen.append(each)
+        yield each
+        waiting += [
+            other for other in (*each.args, each.__cause__, each.__context__) if isinstance(other, BaseException)
+        ]
+        original = getattr(each, "original_error", None)
+        waiting += [original] if isinstance(original, BaseException) else []
+
+
+def _reason(chain: list[BaseException]) -> str:
+    import ssl
+
+    for error in reversed(chain):
+        if isinstance(error, ssl.SSLError):
+            return error.reason or "TLS failed"
+        if isinstance(error, OSError) and error.errno is not None and error.strerror:
+            return error.strerror
+        if isinstance(error, OSError) and str(error).startswith("Tunnel connection failed: "):
+            return str(error).removeprefix("Tunnel connection failed: ")[:80]
+    return "no reason was given"

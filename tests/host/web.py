@@ -1,0 +1,208 @@
+"""A small HTTPS server with its own authority, in a thread: it serves what a test tells it, or misbehaves as told"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import ssl
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+HOST = "127.0.0.1"
+
+Answer = Callable[["Call"], None]
+
+
+class Call(NamedTuple):
+    """One request, and the connection to answer it on"""
+
+    path: str
+    head: str
+    connection: socket.socket
+
+    def say(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def header(self, name: str) -> str:
+        lines = [line.partition(": ") for line in self.head.split("\r\n")[1:]]
+        return next((value for key, _, value in lines if key.lower() == name.lower()), "")
+
+
+class Server:
+    """Answers by path; `calls` has what was asked"""
+
+    def __init__(self, folder: Path, *, tls: bool = True, valid: bool = True) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.calls: list[Call] = []
+        self.ended = threading.Event()
+        """For answers that hang: set when the test is over."""
+        self.ca_file = folder / "ca.pem"
+        self._context = self._make_context(folder, valid) if tls else None
+        self._listener = socket.create_server((HOST, 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.origin = f"{'https' if tls else 'http'}://{HOST}:{self.port}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return self.origin + path
+
+    def close(self) -> None:
+        self.ended.set()
+        with suppress(OSError):
+            # close alone would leave the thread in accept(2), and the port open
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _make_context(self, folder: Path, valid: bool) -> ssl.SSLContext:
+        key_file = make_certificate(folder, valid=valid)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(key_file)
+        return context
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with connection:
+                head = receive_head(connection)
+                call = Call(head.split(" ")[1] if " " in head else "", head, connection)
+                self.calls.append(call)
+                self.answers.get(call.path, not_found)(call)
+
+
+def receive_head(connection: socket.socket) -> str:
+    data = b""
+    while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
+        data += more
+        if not data[:1].isalpha():
+            break  # a TLS handshake with a server that has none
+    return data.decode("latin-1")
+
+
+def make_certificate(folder: Path, *, valid: bool) -> Path:
+    """A certificate for HOST, signed by itself; its key and itself are in the file, itself alone in ca.pem"""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test {uuid.uuid4()}")])
+    now = datetime.datetime.now(datetime.UTC)
+    host = HOST if valid else "192.0.2.1"
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "ca.pem").write_bytes(pem)
+    (folder / "key.pem").write_bytes(private + pem)
+    return folder / "key.pem"
+
+
+@contextmanager
+def serving(folder: Path, *, tls: bool = True, valid: bool = True) -> Iterator[Server]:
+    folder.mkdir(exist_ok=True)
+    server = Server(folder, tls=tls, valid=valid)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def content(body: bytes, *, length: int | None = None, status: str = "200 OK") -> Answer:
+    """`body`, announced with its length or another one"""
+    announced = len(body) if length is None else length
+    return lambda call: call.say(f"HTTP/1.1 {status}\r\nContent-Length: {announced}\r\n\r\n".encode() + body)
+
+
+def redirect(place: str) -> Answer:
+    return lambda call: call.say(f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode())
+
+
+def not_found(call: Call) -> None:
+    content(b"nothing here", status="404 Not Found")(call)
+
+
+def endless(call: Call) -> None:
+    """A body without a length and without an end"""
+    call.say(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    while True:
+        call.say(bytes(65536))
+
+
+def chunked(*chunks: bytes, whole: bool) -> Answer:
+    def answer(call: Call) -> None:
+        call.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for chunk in chunks:
+            call.say(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        if whole:
+            call.say(b"0\r\n\r\n")
+
+    return answer
+
+
+def stalling(server: Server, before: bytes) -> Answer:
+    """Says `before`, and then nothing"""
+
+    def answer(call: Call) -> None:
+        call.say(before)
+        server.ended.wait(30)
+
+    return answer
+
+
+def dripping(server: Server, before: bytes, each: bytes) -> Answer:
+    """Says `before`, and then `each` ten times a second"""
+
+    def answer(call: Call) -> None:
+        call.say(before)
+        while not server.ended.wait(0.1):
+            call.say(each)
+
+    return answer
+
+
+def tunnel(call: Call) -> None:
+    """A proxy's answer to CONNECT: bytes are passed on in both directions"""
+    host, _, port = call.path.partition(":")
+    with socket.create_connection((host, int(port))) as other:
+        call.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=_pass, args=(other, call.connection), daemon=True)
+        back.start()
+        _pass(call.connection, other)
+        back.join()
+
+
+def _pass(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
