@@ -1,34 +1,24 @@
 """The image's tree, by a path API that can't be led outside of it
 
 The tree is hostile: any name in it may be a symlink to anywhere, a FIFO that never answers, a device, a folder where a
-file belongs. Paths are resolved by the kernel with openat2(2), as if the tree were the root folder (RESOLVE_IN_ROOT)
-and with no way through /proc's magic links; everything after that goes by descriptor. Nothing is opened for real before
-`fstat` said that it is a regular file or a folder.
+file belongs. Paths are resolved by the kernel (`tree.places`); everything after that goes by descriptor. Nothing is
+opened for real before `fstat` said that it is a regular file or a folder.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from helper_agent import syscalls
 from helper_agent.api import TaskError
+from helper_agent.tree import reading
+from helper_agent.tree.changes import Changes
+from helper_agent.tree.places import Places, kind
+from helper_agent.tree.writing import Owner, Writer
 
 READ_MAX = 1024 * 1024
-"""Bytes `read` takes when not told otherwise."""
-ENTRIES_MAX = 100_000
-"""Most names `listdir` takes."""
-LINKS_MAX = 40
-"""Symlinks followed for one path, the kernel's own limit."""
-
-_RESOLVE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
-_DRAFT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-# They sign the content of the file they are on, so on another content they would be wrong
-_NOT_COPIED = ("security.ima", "security.evm")
+"""Bytes that `read`, and all that edits a file, takes when not told otherwise."""
 
 
 class Root:
@@ -36,7 +26,8 @@ class Root:
 
     A path that does not exist raises FileNotFoundError, one that is a trap or of the wrong kind TaskError; what the
     filesystem itself has to say (ENOSPC, EROFS, EIO) stays an OSError, which the agent words. Symlinks are followed
-    inside the tree unless a method says otherwise.
+    inside the tree unless a method says otherwise. What is written appears at once and whole. Owners are numbers, or
+    names by the image's own /etc/passwd and /etc/group.
 
     Args:
         path: where the tree is mounted
@@ -46,16 +37,37 @@ class Root:
     """
 
     def __init__(self, path: str, *, durable: bool = False, chown: Callable[[int, int, int], None] = os.fchown) -> None:
-        self.path = path
-        self._fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._durable = durable
+        self._path = path
+        self._lent = True
         self._chown = chown
+        self._places = Places(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        self._writer = Writer(self._places, durable, chown)
 
     def close(self) -> None:
         """Let go of the tree, so that it can be unmounted; twice is no error"""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self.rollback()
+        if self._places.fd >= 0:
+            os.close(self._places.fd)
+            self._places.fd = -1
+
+    @property
+    def path(self) -> str:
+        """Where the tree is mounted, for programs of the helper that take a folder. Below it symlinks of the image lead
+        anywhere in the helper, so a task has to declare that it leaves the path API
+
+        Raises:
+            TaskError: the task lacks the privilege
+        """
+        if not self._lent:
+            raise TaskError(
+                "The task asked for the path of the image's tree, which its declaration doesn't allow",
+                "declare privileges=('tree-path',), or use the methods of context.root",
+            )
+        return self._path
+
+    def lend_path(self, allowed: bool) -> None:
+        """Let a task have `path`, or not: called by the agent before each task"""
+        self._lent = allowed
 
     # --- what is there ---
 
@@ -65,11 +77,8 @@ class Root:
         Raises:
             FileNotFoundError, TaskError
         """
-        fd = self._open(path, os.O_PATH)
-        try:
+        with self._places.opened(path) as fd:
             return os.fstat(fd)
-        finally:
-            os.close(fd)
 
     def lstat(self, path: str) -> os.stat_result:
         """Of `path` itself, a symlink not followed
@@ -77,27 +86,24 @@ class Root:
         Raises:
             FileNotFoundError, TaskError
         """
-        fd = self._open(path, os.O_PATH | os.O_NOFOLLOW)
-        try:
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
             return os.fstat(fd)
-        finally:
-            os.close(fd)
 
     def exists(self, path: str) -> bool:
         """Whether `path` leads to anything; a dangling symlink does not"""
-        return self._mode(path) is not None
+        return self._places.mode(path) is not None
 
     def is_file(self, path: str) -> bool:
         """Whether `path` leads to a regular file"""
-        return stat.S_ISREG(self._mode(path) or 0)
+        return stat.S_ISREG(self._places.mode(path) or 0)
 
     def is_dir(self, path: str) -> bool:
         """Whether `path` leads to a folder"""
-        return stat.S_ISDIR(self._mode(path) or 0)
+        return stat.S_ISDIR(self._places.mode(path) or 0)
 
     def is_symlink(self, path: str) -> bool:
         """Whether `path` itself is a symlink, dangling or not"""
-        return stat.S_ISLNK(self._mode(path, os.O_NOFOLLOW) or 0)
+        return stat.S_ISLNK(self._places.mode(path, os.O_NOFOLLOW) or 0)
 
     def readlink(self, path: str) -> str:
         """Where the symlink `path` points to, as it is written there
@@ -105,75 +111,52 @@ class Root:
         Raises:
             FileNotFoundError, TaskError: not a symlink
         """
-        fd = self._open(path, os.O_PATH | os.O_NOFOLLOW)
-        try:
-            if not stat.S_ISLNK(os.fstat(fd).st_mode):
-                raise TaskError(f"{path} in the image is {_kind(os.fstat(fd).st_mode)}, not a symlink")
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            mode = os.fstat(fd).st_mode
+            if not stat.S_ISLNK(mode):
+                raise TaskError(f"{path} in the image is {kind(mode)}, not a symlink")
             return os.readlink("", dir_fd=fd)
-        finally:
-            os.close(fd)
 
     def listdir(self, path: str) -> list[str]:
         """Names in the folder `path`, sorted
 
         Raises:
-            FileNotFoundError, TaskError: not a folder, or more than `ENTRIES_MAX` names
+            FileNotFoundError
+            TaskError: not a folder, or more than 100,000 names
         """
-        fd = self._open_kind(path, stat.S_IFDIR)
-        try:
-            names: list[str] = []
-            with os.scandir(fd) as entries:
-                for entry in entries:
-                    if len(names) >= ENTRIES_MAX:
-                        raise TaskError(f"{path} in the image holds more than {ENTRIES_MAX} names")
-                    names.append(entry.name)
-        finally:
-            os.close(fd)
-        return sorted(names)
+        return reading.names(self._places, path, self._hides)
 
     def glob(self, pattern: str) -> list[str]:
         """Existing paths that fit `pattern`, sorted; `*`, `?` and `[...]` in any component, a leading dot only by a dot
 
         Raises:
-            TaskError: a folder with more than `ENTRIES_MAX` names
+            TaskError: a folder with more than 100,000 names
         """
-        import fnmatch
+        return reading.glob(self._places, pattern, self._hides)
 
-        paths = [""]
-        for part in _absolute(pattern).split("/")[1:]:
-            if not any(character in part for character in "*?["):
-                paths = [f"{path}/{part}" for path in paths]
-                continue
-            folders = [path for path in paths if self.is_dir(path or "/")]
-            paths = [
-                f"{folder}/{name}"
-                for folder in folders
-                for name in fnmatch.filter(self.listdir(folder or "/"), part)
-                if part.startswith(".") or not name.startswith(".")
-            ]
-        return sorted(path for path in paths if self._mode(path, os.O_NOFOLLOW) is not None)
+    def walk(self, path: str) -> Iterator[str]:
+        """Paths of all that is below the folder `path`, however deep: first what a folder holds, sorted, then what its
+        folders hold. Symlinks are named and not followed. What the body removes or makes meanwhile may be left out.
+
+        Raises:
+            FileNotFoundError
+            TaskError: not a folder, or more than 100,000 names
+        """
+        return reading.walk(self._places, path, self._hides)
 
     # --- read ---
 
     def read(self, path: str, *, limit: int = READ_MAX) -> bytes:
         """The content of the regular file `path`
 
+        Args:
+            limit: bytes
+
         Raises:
             FileNotFoundError
             TaskError: not a regular file, or more than `limit` bytes
         """
-        fd = self._open_kind(path, stat.S_IFREG)
-        try:
-            content = b""
-            if os.fstat(fd).st_size <= limit:
-                with open(fd, "rb", buffering=0, closefd=False) as file:
-                    while len(content) <= limit and (part := file.read(limit + 1 - len(content))):
-                        content += part
-                if len(content) <= limit:
-                    return content
-        finally:
-            os.close(fd)
-        raise TaskError(f"{path} in the image has more than {limit} bytes, too many to be what it should")
+        return reading.content(self._places, path, limit)
 
     def read_text(self, path: str, *, limit: int = READ_MAX) -> str:
         """`read` as text; bytes that are not UTF-8 come through `write` unharmed (surrogateescape)
@@ -202,73 +185,72 @@ class Root:
         data: str | bytes,
         *,
         mode: int | None = None,
-        uid: int | None = None,
-        gid: int | None = None,
+        uid: int | str | None = None,
+        gid: int | str | None = None,
         follow: bool = True,
     ) -> None:
         """The file `path` with `data` as its content: the old file or the new one, never half of it
 
         An existing file keeps mode, owner and extended attributes (SELinux label, ACL) where no other are given; a new
-        one is 0644 root:root, and folders that lack are made. A symlink is followed inside the tree and its target
-        written; with `follow=False` the file takes the symlink's place. Another hard link keeps its content.
+        one is 0644 root:root, and folders that lack are made (0755 root:root). A symlink is followed inside the tree
+        and its target written; with `follow=False` the file takes the symlink's place. Another hard link keeps its
+        content.
+
+        Args:
+            mode: permission bits, such as 0o640
+            uid, gid: number or name
 
         Raises:
-            TaskError: there is something else than a regular file, or the file or its folder is immutable
+            TaskError: there is something else than a regular file, or the file or its folder is immutable; E-USER for a
+                name that is not in the image
             OSError: ENOSPC, EROFS, ...
         """
-        content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
-        folder, name = self._place(path, follow=follow)
-        old = temporary = -1
-        draft = f".helper-{os.urandom(8).hex()}"
-        try:
-            old = self._existing(folder, name, path, replace_link=not follow)
-            before = os.fstat(old) if old >= 0 else None
-            temporary = os.open(draft, _DRAFT_FLAGS, 0o600, dir_fd=folder)
-            _write_all(temporary, content)
-            self._own(temporary, uid if uid is not None else before.st_uid if before else 0,
-                      gid if gid is not None else before.st_gid if before else 0)  # fmt: skip
-            if old >= 0:
-                _copy_attributes(old, temporary)
-            os.fchmod(temporary, mode if mode is not None else stat.S_IMODE(before.st_mode) if before else 0o644)
-            if self._durable:
-                os.fsync(temporary)
-            os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException as error:
-            if temporary >= 0:
-                os.unlink(draft, dir_fd=folder)
-            if isinstance(error, PermissionError):
-                self._refuse_immutable(folder, f"The folder of {path}")
-            raise
-        finally:
-            for fd in (old, temporary, folder):
-                if fd >= 0:
-                    os.close(fd)
+        self._writer.write(path, _bytes(data), mode, (self._uid(uid), self._gid(gid)), follow)
+
+    def install(
+        self,
+        path: str,
+        data: str | bytes,
+        *,
+        owner: int | str = "root",
+        group: int | str = "",
+        mode: int = 0o644,
+        follow: bool = True,
+    ) -> bool:
+        """The file `path` with this content, owner and mode, as install(1); whether anything had to be changed
+
+        Unlike `write`, it settles owner and mode of a file that exists. Folders that lack are made (0755 root:root);
+        for others call `mkdir` first.
+
+        Args:
+            owner: number or name
+            group: number or name; "" is the owner's own group, by the image's passwd
+            mode: permission bits, such as 0o640
+            follow: as `write`
+
+        Raises:
+            TaskError: as `write`
+            OSError: as `write`
+        """
+        uid = self._uid(owner)
+        if group == "" and isinstance(owner, str):
+            from helper_agent.tree import accounts
+
+            gid: int | None = accounts.login_group(self, owner)
+        else:
+            gid = self._gid(group if group != "" else 0)
+        return self._settle(path, _bytes(data), mode, (uid, gid), follow)
 
     def create(self, path: str, *, mode: int = 0o644) -> int:
         """A new, empty file `path` in the place of one that is there (or of a symlink), opened for reading and writing
+
+        For what is too large for `write`. The caller closes the descriptor.
 
         Raises:
             TaskError: there is a folder, or it is immutable
             OSError
         """
-        self.remove(path)
-        folder, name = self._place(path, follow=False)
-        try:
-            return os.open(name, _DRAFT_FLAGS & ~os.O_WRONLY | os.O_RDWR, mode, dir_fd=folder)
-        finally:
-            os.close(folder)
-
-    def append_line(self, path: str, line: str) -> bool:
-        """`line` as the last line of the file `path`, unless the file has it already; whether it was added
-
-        Raises:
-            TaskError, OSError: as `read` and `write`
-        """
-        text = self.read_text_or(path)
-        if line in text.splitlines():
-            return False
-        self.write(path, f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n")
-        return True
+        return self._writer.create(path, mode)
 
     def remove(self, path: str) -> bool:
         """The file, symlink or node `path` gone, a symlink not followed; whether there was one
@@ -277,42 +259,47 @@ class Root:
             TaskError: it is a folder, or immutable
             OSError
         """
-        try:
-            folder, name = self._place(path, follow=False, make=False)
-        except FileNotFoundError:
-            return False
-        try:
-            os.unlink(name, dir_fd=folder)
-        except FileNotFoundError:
-            return False
-        except IsADirectoryError:
-            raise TaskError(f"{path} in the image is a folder, not a file") from None
-        except PermissionError:
-            self._refuse_immutable(folder, f"The folder of {path}")
-            raise TaskError(
-                f"{path} in the image can't be removed", f"look for chattr's immutable flag: lsattr {path}"
-            ) from None
-        finally:
-            os.close(folder)
-        return True
+        return self._writer.remove(path)
 
-    def mkdir(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> bool:
+    def remove_tree(self, path: str) -> bool:
+        """The folder `path` gone with all that is in it (or the file, or the symlink itself); whether there was one
+
+        Symlinks in it are removed and not followed. Nothing is removed unless all of it can be.
+
+        Raises:
+            TaskError: something is mounted in it, or it or something in it is immutable, or it holds more than 100,000
+                names or folders more than 200 deep
+            OSError
+        """
+        return self._writer.remove_tree(path)
+
+    def rename(self, old: str, new: str) -> None:
+        """What is at `old` is at `new` from now on, in the place of a file or symlink that is there
+
+        A symlink at the end of either path is not followed. Folders above `new` that lack are made (0755 root:root).
+
+        Raises:
+            FileNotFoundError: nothing is at `old`
+            TaskError: a folder is at `new`, or `old` is a folder and something is at `new`, or something is immutable
+                or mounted there, or they are on different filesystems
+            OSError
+        """
+        self._writer.rename(old, new)
+
+    def mkdir(self, path: str, mode: int = 0o755, uid: int | str = 0, gid: int | str = 0) -> bool:
         """The folder `path` and those above it that lack (these 0755 root:root); whether it was made
 
         A folder that exists is left as it is.
 
+        Args:
+            mode: permission bits, such as 0o700
+            uid, gid: number or name
+
         Raises:
-            TaskError: there is something else than a folder
+            TaskError: there is something else than a folder; E-USER for a name that is not in the image
             OSError
         """
-        if self.is_dir(path):
-            return False
-        folder, name = self._place(path)
-        try:
-            self._mkdir(folder, name, path, mode, (uid, gid))
-        finally:
-            os.close(folder)
-        return True
+        return self._writer.mkdir(path, mode, self._uid(uid) or 0, self._gid(gid) or 0)
 
     def symlink(self, target: str, path: str) -> None:
         """A symlink `path` that points to `target`, in the place of a file or symlink of that name
@@ -321,220 +308,248 @@ class Root:
             TaskError: there is something else, or it is immutable
             OSError
         """
-        folder, name = self._place(path, follow=False)
-        draft = f".helper-{os.urandom(8).hex()}"
-        try:
-            if (old := self._existing(folder, name, path, replace_link=True)) >= 0:
-                os.close(old)
-            os.symlink(target, draft, dir_fd=folder)
-            try:
-                os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                os.unlink(draft, dir_fd=folder)
-                raise
-        except PermissionError:
-            self._refuse_immutable(folder, f"The folder of {path}")
-            raise
-        finally:
-            os.close(folder)
+        self._writer.symlink(target, path)
 
     def chmod(self, path: str, mode: int) -> None:
         """The mode of the file or folder `path`
 
+        Args:
+            mode: permission bits, such as 0o640
+
         Raises:
             FileNotFoundError, TaskError, OSError
         """
-        fd = self._open_kind(path, stat.S_IFREG, stat.S_IFDIR)
-        try:
-            os.fchmod(fd, mode)
-        except PermissionError:
-            self._refuse_immutable(fd, path)
-            raise
-        finally:
-            os.close(fd)
+        self._writer.alter(path, mode, None)
 
-    def chown(self, path: str, uid: int, gid: int) -> None:
+    def chown(self, path: str, uid: int | str, gid: int | str) -> None:
         """The owner of the file or folder `path`
 
+        Args:
+            uid, gid: number or name
+
         Raises:
-            FileNotFoundError, TaskError, OSError
+            FileNotFoundError, OSError
+            TaskError: neither file nor folder; E-USER for a name that is not in the image
         """
-        fd = self._open_kind(path, stat.S_IFREG, stat.S_IFDIR)
-        try:
-            self._own(fd, uid, gid)
-        except PermissionError:
-            self._refuse_immutable(fd, path)
-            raise
-        finally:
-            os.close(fd)
+        self._writer.alter(path, None, (self._uid(uid) or 0, self._gid(gid) or 0))
+
+    # --- edit ---
+
+    def edit(
+        self,
+        path: str,
+        function: Callable[[str], str],
+        *,
+        mode: int | None = None,
+        uid: int | str | None = None,
+        gid: int | str | None = None,
+    ) -> bool:
+        """The file `path` with what `function` makes of its text; whether anything had to be changed
+
+        The text has every byte of the file: its line ends as they are, bytes that are not UTF-8 as surrogates. A file
+        that does not exist is the text "", and is made if `function` makes something of it.
+
+        Args:
+            mode, uid, gid: as `write`; settled even where the text stays
+
+        Raises:
+            TaskError, OSError: as `read` and `write`
+        """
+        before = self.read_text_or(path)
+        after = function(before)
+        if after == before == "" and not self.exists(path):
+            return False
+        return self._settle(path, _bytes(after), mode, (self._uid(uid), self._gid(gid)), True)
+
+    def append_line(self, path: str, line: str) -> bool:
+        """`line` as the last line of the file `path`, unless the file has it already; whether it was added
+
+        Raises:
+            TaskError, OSError: as `edit`
+        """
+        return self.append_lines(path, [line])
+
+    def append_lines(
+        self,
+        path: str,
+        lines: Sequence[str],
+        *,
+        mode: int | None = None,
+        uid: int | str | None = None,
+        gid: int | str | None = None,
+    ) -> bool:
+        """Those of `lines` that the file `path` doesn't have yet, at its end, once each; whether anything had to be
+        changed. Blanks at a line's end make no difference.
+
+        Args:
+            mode, uid, gid: as `edit`
+
+        Raises:
+            TaskError: as `edit`, or a newline in one of `lines`
+            OSError: as `edit`
+        """
+        from helper_agent.tree import editing
+
+        return self.edit(path, lambda text: editing.with_lines(text, lines), mode=mode, uid=uid, gid=gid)
+
+    def replace_lines(self, path: str, pattern: str, replacement: str | None) -> bool:
+        """Each line of the file `path` that `pattern` fits as a whole replaced; whether anything had to be changed
+
+        Args:
+            pattern: a regular expression (`re`), fitted without the line's end
+            replacement: the new line, in which \\1 is the pattern's first group; None takes the line away
+
+        Raises:
+            TaskError, OSError: as `edit`
+        """
+        from helper_agent.tree import editing
+
+        return self.edit(path, lambda text: editing.with_replaced(text, pattern, replacement))
+
+    def set_key(
+        self,
+        path: str,
+        key: str,
+        value: str | None,
+        separator: str = "=",
+        comment: str = "#",
+        *,
+        ignore_case: bool = False,
+        blocks: Iterable[str] = ("Match",),
+    ) -> bool:
+        """One line in the file `path` that gives `key` the `value`; whether anything had to be changed
+
+        For files such as /etc/default/grub, login.defs(5) (`separator="\\t"`) and sshd_config(5) (`separator=" ",
+        ignore_case=True`). The first line that sets the key gets the value and keeps its indent and separator, what
+        stood behind the value goes; further ones are removed. Where none does, the new line goes below the default that
+        is commented out (`#PermitRootLogin yes`), else to the end. All the rest stays as it is, to the byte. A missing
+        file is made.
+
+        Conditional blocks at the file's end count for nothing and stay: from the first line on that begins with one of
+        the words `blocks`, in any case. A new line goes above it.
+
+        Args:
+            value: as it stands in the file, with the quotes that it may need; blanks around it go. None takes all lines
+                away that set the key
+            separator: between key and value in a new line; blanks around `=` or `:` are optional in those that are
+                there. Where it is blanks only, `=` is taken for one as well; otherwise a line that ends with a
+                backslash goes on in the next
+            comment: characters any of which begins a comment
+            ignore_case: whether `PORT` is the same key as `Port`
+            blocks: words that begin a block; for ssh_config(5) `("Host", "Match")`
+
+        Raises:
+            ValueError: a key or separator that no line can have
+            TaskError: a value that no line can have, such as one with a newline; as `edit`
+            OSError: as `edit`
+        """
+        from helper_agent.tree import editing
+
+        style = editing.style(key, separator, comment, ignore_case)
+        return self.edit(path, lambda text: editing.with_key(text, style, value, tuple(blocks)))
+
+    def set_ini(
+        self,
+        path: str,
+        section: str,
+        key: str,
+        value: str | None,
+        *,
+        separator: str = "=",
+        comment: str = "#;",
+        ignore_case: bool = False,
+    ) -> bool:
+        """One line in a section of the ini file `path` that gives `key` the `value`; whether anything had to be changed
+
+        As `set_key`, within `[section]`, which may be there several times. A new line goes below the default that is
+        commented out, else below the section's last setting; a section that lacks is made at the file's end.
+
+        Args:
+            section: without brackets; "" is what stands above the first one
+            value: as `set_key`; None takes all lines of the section away that set the key
+            separator: such as " = ", used in a new line
+            comment, ignore_case: as `set_key`; the latter for the section's name as well
+
+        Raises:
+            ValueError, TaskError, OSError: as `set_key`
+        """
+        from helper_agent.tree import editing
+
+        style = editing.style(key, separator, comment, ignore_case)
+        return self.edit(path, lambda text: editing.with_ini(text, section, style, value))
+
+    # --- take back ---
+
+    def begin(self) -> None:
+        """From now on every change of the tree by this object can be taken back, until `commit` or `rollback`
+
+        What programs change in the tree, and what is written by a descriptor of `path`, is not known here.
+
+        Raises:
+            RuntimeError: it has begun already
+        """
+        if type(self._writer.changes) is not Changes:
+            raise RuntimeError("begin() before the end of what had begun")
+        from helper_agent.tree.journal import Journal
+
+        self._writer.changes = Journal(self._chown)
+
+    def commit(self) -> None:
+        """What was changed since `begin` stays; nothing happens without that
+
+        Raises:
+            OSError
+        """
+        changes, self._writer.changes = self._writer.changes, Changes()
+        changes.commit()
+
+    def rollback(self) -> None:
+        """The tree is as it was at `begin`: content, modes, owners, attributes, links, folders; nothing happens without
+        that
+
+        Raises:
+            OSError: something could not be taken back; the rest was
+        """
+        changes, self._writer.changes = self._writer.changes, Changes()
+        changes.rollback()
 
     # --- how ---
 
-    def _open(self, path: str, flags: int) -> int:
-        """`path` opened inside the tree; FileNotFoundError where it leads nowhere, TaskError where it leads astray"""
+    def _settle(self, path: str, content: bytes, mode: int | None, owner: Owner, follow: bool) -> bool:
+        """`write`, where anything of it differs from what is there; whether it did"""
         try:
-            return syscalls.openat2(self._fd, _absolute(path), flags, resolve=_RESOLVE)
-        except OSError as error:
-            _explain(error, path)
-
-    def _mode(self, path: str, flags: int = 0) -> int | None:
-        try:
-            fd = syscalls.openat2(self._fd, _absolute(path), os.O_PATH | flags, resolve=_RESOLVE)
-        except OSError as error:
-            if error.errno in _ABSENT:
-                return None
-            raise
-        try:
-            return os.fstat(fd).st_mode
-        finally:
-            os.close(fd)
-
-    def _open_kind(self, path: str, *kinds: int) -> int:
-        """`path` opened for reading, after an open that has no effect said that it is one of `kinds` (S_IFREG, ...)"""
-        fd = self._open(path, os.O_PATH)
-        try:
-            mode = os.fstat(fd).st_mode
-            if stat.S_IFMT(mode) not in kinds:
-                raise TaskError(f"{path} in the image is {_kind(mode)}, not {' or '.join(map(_kind, kinds))}")
-            return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        finally:
-            os.close(fd)
-
-    def _place(self, path: str, *, follow: bool = True, make: bool = True, links: int = LINKS_MAX) -> tuple[int, str]:
-        """The folder a file belongs to, as a descriptor, and its name there, symlinks at its end followed
-
-        Folders that lack are made, unless not `make`.
-        """
-        asked = path
-        while True:
-            parent, _, name = _absolute(path).rstrip("/").rpartition("/")
-            if name in ("", ".", ".."):
-                raise TaskError(f"{asked} in the image leads to a folder, not to a file")
-            folder = self._folder(parent or "/", make, links)
-            try:
-                target = os.readlink(name, dir_fd=folder) if follow else None
-            except OSError:  # EINVAL: no symlink; ENOENT: nothing yet; the rest comes up again when it is used
-                target = None
-            if target is None:
-                return folder, name
-            os.close(folder)
-            links -= 1
-            if links < 0:
-                raise TaskError(f"{asked} in the image is a symlink that leads in a circle")
-            path = target if target.startswith("/") else f"{parent}/{target}"
-
-    def _folder(self, path: str, make: bool, links: int) -> int:
-        try:
-            return self._open(path, os.O_PATH | os.O_DIRECTORY)
-        except FileNotFoundError:
-            if not make or links <= 0:
-                raise
-        folder, name = self._place(path, links=links - 1)
-        try:
-            self._mkdir(folder, name, path)
-            return syscalls.openat2(folder, name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
-        finally:
-            os.close(folder)
-
-    def _mkdir(self, folder: int, name: str, path: str, mode: int = 0o755, owner: tuple[int, int] = (0, 0)) -> None:
-        try:
-            os.mkdir(name, 0o700, dir_fd=folder)
-        except FileExistsError:
-            raise TaskError(f"{path} in the image is not a folder") from None
-        except PermissionError:
-            self._refuse_immutable(folder, f"The folder of {path}")
-            raise
-        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            self._own(fd, *owner)
-            os.fchmod(fd, mode)
-        finally:
-            os.close(fd)
-
-    def _existing(self, folder: int, name: str, path: str, *, replace_link: bool) -> int:
-        """The regular file `name` opened for reading, -1 where there is none"""
-        try:
-            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        except FileNotFoundError:
-            return -1
-        except OSError as error:
-            _explain(error, path)
-        if replace_link and stat.S_ISLNK(mode):
-            return -1
-        if not stat.S_ISREG(mode):
-            raise TaskError(
-                f"{path} in the image is {_kind(mode)}, not a regular file", "put a regular file there in the image"
+            now = self.stat(path) if follow else self.lstat(path)
+            same = (
+                stat.S_ISREG(now.st_mode)
+                and now.st_size == len(content)
+                and (mode is None or stat.S_IMODE(now.st_mode) == mode)
+                and owner[0] in (None, now.st_uid)
+                and owner[1] in (None, now.st_gid)
+                and self.read(path, limit=len(content)) == content
             )
-        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            self._refuse_immutable(fd, path)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+        except FileNotFoundError:
+            same = False
+        if not same:
+            self._writer.write(path, content, mode, owner, follow)
+        return not same
 
-    def _own(self, fd: int, uid: int, gid: int) -> None:
-        now = os.fstat(fd)
-        if (now.st_uid, now.st_gid) != (uid, gid):
-            self._chown(fd, uid, gid)
+    def _hides(self, name: str) -> bool:
+        return self._writer.changes.hides(name)
 
-    def _refuse_immutable(self, fd: int, what: str) -> None:
-        # ioctl() is refused on O_PATH descriptors, and folders are held as such
-        real = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            flags = syscalls.file_flags(real)
-        finally:
-            os.close(real)
-        if flags & (syscalls.FS_IMMUTABLE_FL | syscalls.FS_APPEND_FL):
-            word = "immutable" if flags & syscalls.FS_IMMUTABLE_FL else "append-only"
-            raise TaskError(f"{what} in the image is {word}", "take the flag away in the image with chattr -i -a")
+    def _uid(self, owner: int | str | None) -> int | None:
+        if not isinstance(owner, str):
+            return owner
+        from helper_agent.tree import accounts
 
+        return accounts.uid(self, owner)
 
-def _absolute(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError(f"not an absolute path: {path!r}")
-    return path
+    def _gid(self, group: int | str | None) -> int | None:
+        if not isinstance(group, str):
+            return group
+        from helper_agent.tree import accounts
+
+        return accounts.gid(self, group)
 
 
-def _explain(error: OSError, path: str) -> NoReturn:
-    if error.errno == errno.ELOOP:
-        raise TaskError(f"{path} in the image is a symlink that leads in a circle") from None
-    if error.errno == errno.ENOTDIR:
-        raise TaskError(f"{path} in the image leads through something that is not a folder") from None
-    if error.errno == errno.ENAMETOOLONG:
-        raise TaskError(f"{path[:64]}... in the image is too long a path") from None
-    raise error
-
-
-def _kind(mode: int) -> str:
-    """What `st_mode` (or an S_IFMT value) is, for people"""
-    names = {
-        stat.S_IFREG: "a regular file",
-        stat.S_IFDIR: "a folder",
-        stat.S_IFLNK: "a symlink",
-        stat.S_IFIFO: "a FIFO",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFBLK: "a block device",
-        stat.S_IFCHR: "a character device",
-    }
-    return names.get(stat.S_IFMT(mode), "of an unknown kind")
-
-
-def _write_all(fd: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _copy_attributes(source: int, target: int) -> None:
-    try:
-        names = os.listxattr(source)
-    except OSError:  # a filesystem without them
-        return
-    for name in names:
-        if name not in _NOT_COPIED:
-            try:
-                os.setxattr(target, name, os.getxattr(source, name))
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise
+def _bytes(data: str | bytes) -> bytes:
+    return data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data

@@ -140,7 +140,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(
         raise OSError(error, os.strerror(error))
 
     root = Root(str(tree.path), durable=durable)
-    monkeypatch.setattr("helper_agent.root.os.fsync" if durable else "helper_agent.root.os.write", fail)
+    monkeypatch.setattr("os.fsync" if durable else "os.write", fail)
     with pytest.raises(OSError, match=os.strerror(error)):
         root.write("/etc/passwd", "new\n", uid=os.getuid(), gid=os.getgid())
     assert tree.files() == {"/etc/passwd": b"old\n"}

@@ -39,13 +39,13 @@ def read(root: Root) -> dict[str, User]:
     users: dict[str, User] = {}
     for line in root.read_text_or(FILE).split("\n"):
         fields = line.rstrip("\r").split(":")
-        if len(fields) == 7 and fields[0] and _is_id(fields[2]) and _is_id(fields[3]):
+        if len(fields) == 7 and fields[0] and is_id(fields[2]) and is_id(fields[3]):
             home = fields[5] if fields[5].startswith("/") else "/"
             users.setdefault(fields[0], User(fields[0], int(fields[2]), int(fields[3]), home, fields[6]))
     return users
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
     """Whether it is a user's or group's number; -1 as the kernel has it is none"""
     return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1
 

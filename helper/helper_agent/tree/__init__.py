@@ -1,0 +1,1 @@
+"""The rooms behind `helper_agent.root`; nobody else imports them"""

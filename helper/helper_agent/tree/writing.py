@@ -1,0 +1,282 @@
+"""Writing in the image's tree: what is there is the old or the new, never half of it, and no draft stays
+
+Each method does all its work in one piece that a time limit does not interrupt (`places` shields it).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from helper_agent import clock
+from helper_agent.api import TaskError
+from helper_agent.tree.changes import Changes, new_name
+from helper_agent.tree.places import Places, explain, kind, refuse_immutable
+
+_NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# They sign the content of the file they are on, so on another content they would be wrong
+_NOT_COPIED = ("security.ima", "security.evm")
+
+
+Owner = tuple[int | None, int | None]
+"""User's and group's number; None for that of the file that is there."""
+
+
+class Writer:
+    """Writes in the tree of `places`; `Root` says what the methods do and raise
+
+    Args:
+        durable, chown: as `Root`
+    """
+
+    def __init__(self, places: Places, durable: bool, chown: Callable[[int, int, int], None]) -> None:
+        self._places = places
+        self._durable = durable
+        self._chown = chown
+        self.changes = Changes()
+        """The journal, while there is one."""
+
+    def write(self, path: str, content: bytes, mode: int | None, owner: Owner, follow: bool) -> None:
+        """As `Root.write`"""
+        with self._places.place(path, self._make, follow=follow) as (folder, name):
+            old = temporary = -1
+            draft = new_name()
+            try:
+                old = self._existing(folder, name, path, replace_link=not follow)
+                before = os.fstat(old) if old >= 0 else None
+                temporary = os.open(draft, _NEW | os.O_WRONLY, 0o600, dir_fd=folder)
+                _write_all(temporary, content)
+                self._own(temporary, *_owner(owner, before))
+                if old >= 0:
+                    _copy_attributes(old, temporary)
+                os.fchmod(temporary, mode if mode is not None else stat.S_IMODE(before.st_mode) if before else 0o644)
+                if self._durable:
+                    os.fsync(temporary)
+                self.changes.place(folder, draft, name)
+            except BaseException as error:
+                if temporary >= 0:
+                    os.unlink(draft, dir_fd=folder)
+                if isinstance(error, PermissionError):
+                    refuse_immutable(folder, f"The folder of {path}")
+                raise
+            finally:
+                for fd in (old, temporary):
+                    if fd >= 0:
+                        os.close(fd)
+
+    def create(self, path: str, mode: int) -> int:
+        """As `Root.create`"""
+        fd = -1
+        try:
+            with clock.shielded():
+                self.remove(path)
+                with self._places.place(path, self._make, follow=False) as (folder, name):
+                    fd = os.open(name, _NEW | os.O_RDWR, mode, dir_fd=folder)
+                    self.changes.made(folder, name)
+        except BaseException:
+            if fd >= 0:
+                os.close(fd)
+            raise
+        return fd
+
+    def remove(self, path: str) -> bool:
+        """As `Root.remove`"""
+        try:
+            with self._places.place(path, None, follow=False) as (folder, name):
+                self._remove(folder, name, path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _remove(self, folder: int, name: str, path: str) -> None:
+        try:
+            self.changes.remove(folder, name)
+        except IsADirectoryError:
+            raise TaskError(f"{path} in the image is a folder, not a file") from None
+        except PermissionError:
+            refuse_immutable(folder, f"The folder of {path}")
+            raise TaskError(
+                f"{path} in the image can't be removed", f"look for chattr's immutable flag: lsattr {path}"
+            ) from None
+
+    def remove_tree(self, path: str) -> bool:
+        """As `Root.remove_tree`"""
+        from helper_agent.tree import removal
+
+        try:
+            with self._places.place(path, None, follow=False) as (folder, name):
+                if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                    self._remove(folder, name, path)
+                    return True
+                removal.check(folder, name, path)
+                try:
+                    self.changes.remove_tree(folder, name)
+                except PermissionError:
+                    refuse_immutable(folder, f"The folder of {path}")
+                    raise
+        except FileNotFoundError:
+            return False
+        return True
+
+    def rename(self, old: str, new: str) -> None:
+        """As `Root.rename`"""
+        with self._places.place(old, None, follow=False) as (folder, name):
+            moved = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            with self._places.place(new, self._make, follow=False) as (to_folder, to):
+                there = _status(to_folder, to)
+                if there is None or not os.path.samestat(there, moved):
+                    if there is not None and (stat.S_ISDIR(there.st_mode) or stat.S_ISDIR(moved.st_mode)):
+                        raise TaskError(f"{new} in the image is {kind(there.st_mode)}, which {old} can't replace")
+                    self._move((folder, name, old), (to_folder, to, new))
+                elif name != to or not os.path.samestat(os.fstat(folder), os.fstat(to_folder)):
+                    self._remove(folder, name, old)  # two hard links, for which rename(2) does nothing
+
+    def _move(self, old: tuple[int, str, str], new: tuple[int, str, str]) -> None:
+        try:
+            self.changes.move(*old[:2], *new[:2])
+        except PermissionError:
+            refuse_immutable(old[0], f"The folder of {old[2]}")
+            refuse_immutable(new[0], f"The folder of {new[2]}")
+            raise TaskError(
+                f"{old[2]} in the image can't be renamed", f"look for chattr's immutable flag: lsattr {old[2]}"
+            ) from None
+        except OSError as error:
+            _explain_rename(error, old[2], new[2])
+
+    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> bool:
+        """As `Root.mkdir`"""
+        if stat.S_ISDIR(self._places.mode(path) or 0):
+            return False
+        with self._places.place(path, self._make) as (folder, name):
+            self._make(folder, name, path, mode, (uid, gid))
+        return True
+
+    def symlink(self, target: str, path: str) -> None:
+        """As `Root.symlink`"""
+        with self._places.place(path, self._make, follow=False) as (folder, name):
+            draft = new_name()
+            try:
+                if (old := self._existing(folder, name, path, replace_link=True)) >= 0:
+                    os.close(old)
+                os.symlink(target, draft, dir_fd=folder)
+                try:
+                    self.changes.place(folder, draft, name)
+                except BaseException:
+                    os.unlink(draft, dir_fd=folder)
+                    raise
+            except PermissionError:
+                refuse_immutable(folder, f"The folder of {path}")
+                raise
+
+    def alter(self, path: str, mode: int | None, owner: tuple[int, int] | None) -> None:
+        """As `Root.chmod` and `Root.chown`"""
+        with self._places.opened_kind(path, stat.S_IFREG, stat.S_IFDIR) as fd:
+            try:
+                self.changes.alters(fd)
+                if owner is not None:
+                    self._own(fd, *owner)
+                if mode is not None:
+                    os.fchmod(fd, mode)
+            except PermissionError:
+                refuse_immutable(fd, path)
+                raise
+
+    def _make(self, folder: int, name: str, path: str, mode: int = 0o755, owner: tuple[int, int] = (0, 0)) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=folder)
+        except FileExistsError:
+            raise TaskError(f"{path} in the image is not a folder") from None
+        except PermissionError:
+            refuse_immutable(folder, f"The folder of {path}")
+            raise
+        self.changes.made(folder, name)
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            self._own(fd, *owner)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+
+    def _existing(self, folder: int, name: str, path: str, *, replace_link: bool) -> int:
+        """The regular file `name` opened for reading, -1 where there is none"""
+        try:
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return -1
+        except OSError as error:
+            explain(error, path)
+        if replace_link and stat.S_ISLNK(mode):
+            return -1
+        if not stat.S_ISREG(mode):
+            raise TaskError(
+                f"{path} in the image is {kind(mode)}, not a regular file", "put a regular file there in the image"
+            )
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            refuse_immutable(fd, path)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _own(self, fd: int, uid: int, gid: int) -> None:
+        now = os.fstat(fd)
+        if (now.st_uid, now.st_gid) != (uid, gid):
+            self._chown(fd, uid, gid)
+
+
+def _owner(owner: Owner, before: os.stat_result | None) -> tuple[int, int]:
+    """`owner`, filled up from what was there, else root's"""
+    uid, gid = owner
+    old = (before.st_uid, before.st_gid) if before else (0, 0)
+    return old[0] if uid is None else uid, old[1] if gid is None else gid
+
+
+def _explain_rename(error: OSError, old: str, new: str) -> None:
+    if error.errno == errno.EXDEV:
+        raise TaskError(f"{old} and {new} in the image are on different filesystems", "write the file anew") from None
+    if error.errno == errno.EINVAL:
+        raise TaskError(f"{old} in the image can't go into itself, to {new}") from None
+    if error.errno == errno.EBUSY:
+        raise TaskError(f"Something is mounted on {old} or {new} in the image, so it can't be renamed") from None
+    raise error
+
+
+def _status(folder: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _write_all(fd: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def attributes(fd: int) -> dict[str, bytes]:
+    """Extended attributes that can be read; none on a filesystem without them"""
+    try:
+        names = os.listxattr(fd)
+    except OSError:
+        return {}
+    found: dict[str, bytes] = {}
+    for name in names:
+        try:
+            found[name] = os.getxattr(fd, name)
+        except OSError:
+            continue
+    return found
+
+
+def _copy_attributes(source: int, target: int) -> None:
+    for name, value in attributes(source).items():
+        if name not in _NOT_COPIED:
+            try:
+                os.setxattr(target, name, value)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
