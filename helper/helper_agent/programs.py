@@ -64,7 +64,15 @@ def run_task(path: str, task: Task, context: Context) -> None:
         input=document(task, context),
         timeout=task.timeout,
     )
-    code, printed = _watched(program, f"The task {task.name}", context)
+    conclude(task, *_watched(program, f"The task {task.name}", context))
+
+
+def conclude(task: Task, code: int, printed: Printed) -> None:
+    """What the exit code of a task's program means
+
+    Raises:
+        Skip, TaskError
+    """
     if code == SKIPPED:
         raise Skip(printed.last or "it said that there is nothing to do")
     if code != 0:
@@ -244,7 +252,7 @@ class Lines:
             self._log(f"[...] more than {LINES_MAX} lines")
 
 
-class _Printed:
+class Printed:
     """What a program printed"""
 
     def __init__(self, context: Context) -> None:
@@ -266,8 +274,8 @@ class _Printed:
             stream.end()
 
 
-def _watched(program: spawn.Program, who: str, context: Context) -> tuple[int, _Printed]:
-    printed = _Printed(context)
+def _watched(program: spawn.Program, who: str, context: Context) -> tuple[int, Printed]:
+    printed = Printed(context)
     try:
         code = spawn.run(program, printed.take)
     except spawn.NotStarted as error:
@@ -286,6 +294,6 @@ def _watched(program: spawn.Program, who: str, context: Context) -> tuple[int, _
     return code, printed
 
 
-def _failed(who: str, code: int, printed: _Printed) -> TaskError:
+def _failed(who: str, code: int, printed: Printed) -> TaskError:
     ended = f"failed with {how_ended(code)}" if code > 0 else f"was {how_ended(code)}"
     return TaskError(f"{who} {ended}", LOOK_AT, output=printed.output)

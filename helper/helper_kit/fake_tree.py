@@ -72,9 +72,10 @@ class Tree:
         paths = [Path(folder, name) for folder, folders, names in walk for name in (*names, *folders)]
         return sorted(f"/{path.relative_to(self.path)}" for path in paths)
 
-    def root(self) -> Root:
+    def root(self, *, durable: bool = False) -> Root:
         """The path API on this tree, closed with it"""
-        root = Root(str(self.path), chown=os.fchown if os.geteuid() == 0 else self._remember_owner)
+        chown = os.fchown if os.geteuid() == 0 else self._remember_owner
+        root = Root(str(self.path), durable=durable, chown=chown)
         self._roots.append(root)
         return root
 

@@ -7,15 +7,37 @@ and owners not changed where the tests don't run as root. The fixtures that hand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from helper_agent.api import Context, Options, Task
+from helper_agent.api import Context, Options, Task, TaskError
 from helper_agent.protocol import Disk, Instance, Network, Nic
+from helper_kit import files
 from helper_kit.fake_tree import Tree
 from helper_kit.recorded import Programs, Recorded
 
-__all__ = ["INSTANCE", "NETWORK", "NIC", "Bench", "Disk", "Instance", "Network", "Nic", "Programs", "Recorded", "Tree"]
+if TYPE_CHECKING:
+    from helper_kit.traps import Trap
+
+__all__ = [
+    "INSTANCE",
+    "NETWORK",
+    "NIC",
+    "Bench",
+    "Disk",
+    "Done",
+    "HelperTask",
+    "HelperTrap",
+    "HelperTree",
+    "Instance",
+    "Network",
+    "Nic",
+    "Programs",
+    "Recorded",
+    "Tree",
+    "run",
+]
 
 NETWORK = Network("lab", "192.0.2.0/24", "192.0.2.1", "2001:db8::/64", "2001:db8::1", ())
 NIC = Nic(0, "aa:00:00:11:22:33", "192.0.2.10", "bridged", NETWORK)
@@ -61,3 +83,87 @@ class Bench:
             run=self.programs,
             mounted=self.tree.root() if mounted else None,
         )
+
+
+class Done(NamedTuple):
+    """What a task did"""
+
+    outcome: str
+    """done or skipped; skipped is what an optional task that failed is called too."""
+    detail: str
+    """Why it was skipped, in the words of the node's log."""
+    tree: Tree
+    """What it left."""
+    log: Recorded
+    """Its lines, as the node would log them: `log.of("info")`; secrets are struck out."""
+    programs: Programs
+    """What it ran: `programs.calls`."""
+    instance: Instance
+
+
+class HelperTree(Protocol):
+    """`helper_tree("alpine")`: the tree of an image with a system of `helper_kit.trees.NAMES`; "": an empty one"""
+
+    def __call__(self, distro: str = "") -> Tree: ...
+
+
+class HelperTask(Protocol):
+    """`helper_task("org.example.motd.py", tree, options={"owner": "example.org"})`: run a task as the agent runs it
+
+    Args:
+        file: the task's file; a relative path counts from the test's folder
+        on: a tree, or the name of a system for a fresh one
+        options: as the declaration has their types
+        devices: fields of `context.devices` that matter, such as root_type; for the rest see `rehearsal.DEVICES`
+        variables, properties: as in the context
+
+    Raises:
+        TaskError: the task failed, or an option doesn't fit its declaration. What else the task raised comes as it is
+        AssertionError: it ran a program that `helper_programs` wasn't told of
+    """
+
+    def __call__(
+        self,
+        file: str | PathLike[str],
+        on: Tree | str = "debian",
+        *,
+        options: Mapping[str, Any] | None = None,
+        instance: Instance = INSTANCE,
+        action: str = "create",
+        devices: Mapping[str, Any] | None = None,
+        variables: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> Done: ...
+
+
+class HelperTrap(NamedTuple):
+    """One trap that an image can hold at `path`"""
+
+    trap: Trap
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.trap}-{self.path}"
+
+    def spring(self, tree: Tree, action: Callable[[], object]) -> TaskError | None:
+        """Lay the trap and do `action`, which may fail with a TaskError (returned) but must stay in the tree, leave no
+        draft and not hang
+        """
+        from helper_kit import traps
+
+        return traps.spring(self.trap, tree, self.path, action)
+
+
+def run(file: str, tree: Tree, programs: Programs, options: Mapping[str, Any], **stage: Any) -> Done:
+    """Run the task in `file` on `tree`; what `stage` can be is in `rehearsal.Stage`
+
+    Raises: see `HelperTask`
+    """
+    from helper_kit import rehearsal
+
+    found = rehearsal.rehearse(files.read(file), tree, options, rehearsal.Stage(run=programs, **stage))
+    if found.failure is not None and found.error is not None:
+        raise found.error
+    if found.failure is not None:
+        raise TaskError(found.failure.cause, found.failure.remedy, code=found.failure.code)
+    return Done(found.outcome, found.detail, tree, found.log, programs, stage["instance"])

@@ -44,7 +44,10 @@ def host_keys(tree: Tree) -> None:
 def systemd(tree: Tree, *services: str) -> None:
     """systemd as init, with `services` that are enabled"""
     tree.put("/usr/lib/systemd/systemd", ELF, mode=0o755)
-    tree.link("/usr/sbin/init", "../lib/systemd/systemd")
+    if (tree / "/sbin").is_symlink():
+        tree.link("/usr/sbin/init", "../lib/systemd/systemd")
+    else:
+        tree.link("/sbin/init", "../usr/lib/systemd/systemd")
     tree.put("/etc/machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n", mode=0o444)
     for service in services:
         enabled(tree, service)

@@ -30,7 +30,7 @@ daemon:*:19600:0:99999:7:::
 sync:*:19600:0:99999:7:::
 www-data:*:19600:0:99999:7:::
 nobody:*:19600:0:99999:7:::
-systemd-network:!*:19600::::1:
+systemd-network:!*:19600:::::1:
 debian:!$y$j9T$old$old:19600:3:90:7:14::
 """
 GROUP = """root:x:0:
