@@ -24,6 +24,8 @@ SHARED = {
     "helper_agent.order",
     "helper_agent.taskfile",
     "helper_agent.description",
+    # snf-image's names, for migration
+    "helper_agent.snf",
 }
 """All of the agent that the host may import."""
 FOR_TASKS = ("helper_agent.api", "helper_agent.protocol")
