@@ -178,7 +178,7 @@ def _check_started(program: Program, trouble: int) -> None:
         return
     stage, number, what = said.decode("utf-8", "replace").split(" ", 2)
     reason = os.strerror(int(number)) if number != "0" else what
-    if stage == "exec":
+    if stage == "exec" and number != "0":
         raise NotStarted(_why(program, int(number), reason))
     raise _denied(f"{reason} ({what})" if what and what != reason else reason)
 
