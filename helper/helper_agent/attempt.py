@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 GRACE = 10.0
 """Seconds more than its timeout for a program, which is killed with a better error when its own is over."""
-AGAIN = 101
-"""Exit code of a program that replaces a task with which it asks for the task itself, and to be called once more."""
 
 
 class NotTakenBack(TaskError):
@@ -43,8 +41,7 @@ def attempt(item: Entry, context: Context, root: Root | None, beat: Callable[[],
     if root is None:
         _within_limit(item, context, beat)
         return
-    if hasattr(root, "lend_path"):
-        root.lend_path("tree-path" in item.task.privileges)
+    root.lend_path("tree-path" in item.task.privileges)
     if item.task.optional:
         _or_nothing(root, lambda: _on_tree(item, context, root, beat, replaceable))
     else:
@@ -56,28 +53,30 @@ def _on_tree(item: Entry, context: Context, root: Root, beat: Callable[[], None]
         from helper_agent import programs
 
         if path := programs.overwriting(root, item.task.name):
-            _overwritten(path, item, context, root, beat)
+            _overwritten(path, item, context, beat)
             return
     _within_limit(item, context, beat)
 
 
-def _overwritten(path: str, item: Entry, context: Context, root: Root, beat: Callable[[], None]) -> None:
+def _overwritten(path: str, item: Entry, context: Context, beat: Callable[[], None]) -> None:
     """The image's program `path` instead of the task, or around it"""
+    from helper_agent import snf
+
     context.log.warning(f"{path} in the image replaces the task {item.task.name}")
-    if _call(path, "pre-exec", context, root, (0, AGAIN)) != AGAIN:
+    if _call(path, snf.PRE, context, (0, snf.RUN_ORIGINAL)) != snf.RUN_ORIGINAL:
         return
-    context.log.info(f"{path} asks for the task itself (exit code {AGAIN})")
+    context.log.info(f"{path} asks for the task itself (exit code {snf.RUN_ORIGINAL})")
     skipped = None
     try:
         _within_limit(item, context, beat)
     except Skip as reason:
         skipped = reason
-    _call(path, "post-exec", context, root, (0,))
+    _call(path, snf.POST, context, (0,))
     if skipped:
         raise skipped
 
 
-def _call(path: str, when: str, context: Context, root: Root, ok: tuple[int, ...]) -> int:
+def _call(path: str, when: str, context: Context, ok: tuple[int, ...]) -> int:
     """Run the image's program `path`, which is told by its argument `when` it is called
 
     Raises:
@@ -85,15 +84,11 @@ def _call(path: str, when: str, context: Context, root: Root, ok: tuple[int, ...
     """
     from helper_agent import programs
 
-    root.lend_path(True)
-    try:
-        code = programs.run_overwrite(path, when, context)
-    finally:
-        root.lend_path("tree-path" in context.task.privileges)
+    code = programs.run_overwrite(path, when, context)
     if code not in ok:
         raise TaskError(
-            f"{path} {when} in the image failed: {how_ended(code)}",
-            f"correct it in the image; by exit code {AGAIN} after pre-exec it asks for the task itself",
+            f"{path} {when} in the image failed with {how_ended(code)}",
+            "see what it printed, above, and correct it in the image; or don't let it replace the task: image_tasks",
         )
     return code
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 OVERWRITING = "ALLOW_MOUNTED_TASK_OVERWRITING"
 """snf-image's property by which an image asks that its programs replace tasks."""
-TRUE = ("yes", "true", "on", "1", "set")
 
 Runner = Callable[..., Completed]
 
@@ -144,7 +143,7 @@ class Run:
 
     def _inspect(self) -> Devices:
         system = self._layers.inspect(self._job, self._disks, self._log, self._run)
-        asked = self._job.properties.get(OVERWRITING, "").lower() in TRUE
+        asked = self._overwriting_asked()
         if system.description is not None:
             from helper_agent import described
 
@@ -158,6 +157,14 @@ class Run:
         if asked and not self._replaceable:
             self._log.warning("The image's own programs replace no tasks: the setting image_tasks doesn't allow it")
         return system
+
+    def _overwriting_asked(self) -> bool:
+        value = self._job.properties.get(OVERWRITING)
+        if value is None:
+            return False
+        from helper_agent import snf
+
+        return snf.flag(value) is not False
 
     def _mount(self, system: Devices) -> None:
         self._mounted = self._layers.mount(system, self._log, self._run)

@@ -16,6 +16,8 @@ TASK = Task(
     name="grow-filesystem",
     phase="devices",
     after=("grow-partition",),
+    # e2fsck and resize2fs have an hour each
+    timeout=7500,
 )
 
 

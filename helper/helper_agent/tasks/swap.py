@@ -19,6 +19,8 @@ TASK = Task(
         Option("partition_uuid", "str", "UUID of a swap partition"),
         Option("file_mib", "int", "size of a swap file in MiB"),
     ),
+    # A filesystem that can't allocate, such as ext3, has every block of the file written
+    timeout=3600,
 )
 
 FSTAB = "/etc/fstab"
