@@ -45,10 +45,12 @@ class Root:
 
     def close(self) -> None:
         """Let go of the tree, so that it can be unmounted; twice is no error"""
-        self.rollback()
-        if self._places.fd >= 0:
-            os.close(self._places.fd)
-            self._places.fd = -1
+        try:
+            self.rollback()
+        finally:
+            if self._places.fd >= 0:
+                os.close(self._places.fd)
+                self._places.fd = -1
 
     @property
     def path(self) -> str:
@@ -280,8 +282,8 @@ class Root:
 
         Raises:
             FileNotFoundError: nothing is at `old`
-            TaskError: a folder is at `new`, or `old` is a folder and something is at `new`, or something is immutable
-                or mounted there, or they are on different filesystems
+            TaskError: something else than a file or symlink is at `new`, or anything where `old` is a folder; something
+                is immutable or mounted there; they are on different filesystems
             OSError
         """
         self._writer.rename(old, new)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import pytest
 
 from helper_agent.api import Skip, TaskError
-from helper_agent.syscalls import FS_IMMUTABLE_FL
+from helper_agent.syscalls import FS_APPEND_FL, FS_IMMUTABLE_FL
 from helper_kit.fake_tree import Tree
 
 SECRET = "outside, must stay as it is\n"
@@ -74,19 +74,50 @@ def _loop(file: Path, outside: Path) -> None:
 
 def _immutable(file: Path, outside: Path) -> None:
     file.write_text("immutable\n")
-    _set_immutable(file, True)
+    _set_flags(file, FS_IMMUTABLE_FL)
 
 
-def _set_immutable(file: Path, on: bool) -> None:
+def _append_only(file: Path, outside: Path) -> None:
+    file.write_text("append-only\n")
+    _set_flags(file, FS_APPEND_FL)
+
+
+def _immutable_folder(file: Path, outside: Path) -> None:
+    _folder(file, outside)
+    _set_flags(file, FS_IMMUTABLE_FL)
+
+
+def _set_flags(file: Path, wanted: int) -> None:
     fd = os.open(file, os.O_RDONLY)
     try:
         flags = struct.unpack("=L4x", fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(8)))[0]
-        flags = flags | FS_IMMUTABLE_FL if on else flags & ~FS_IMMUTABLE_FL
+        flags = flags & ~(FS_IMMUTABLE_FL | FS_APPEND_FL) | wanted
         fcntl.ioctl(fd, FS_IOC_SETFLAGS, struct.pack("=L4x", flags))
     except OSError as error:
         pytest.skip(f"this filesystem has no immutable flag ({error.strerror})")
     finally:
         os.close(fd)
+
+
+def _with_mode(mode: int) -> Callable[[Path, Path], None]:
+    def lay(file: Path, outside: Path) -> None:
+        file.write_text("a file\n")
+        file.chmod(mode)
+
+    return lay
+
+
+def _folder_with_mode(mode: int) -> Callable[[Path, Path], None]:
+    def lay(file: Path, outside: Path) -> None:
+        file.mkdir()
+        file.chmod(mode)
+
+    return lay
+
+
+def _symlink_to_fifo(file: Path, outside: Path) -> None:
+    file.symlink_to(f"{file.name}.fifo")
+    os.mkfifo(file.with_name(f"{file.name}.fifo"))
 
 
 def _sparse(file: Path, outside: Path) -> None:
@@ -107,6 +138,11 @@ ALL = (
     Trap("symlink-long-name", _to(lambda file, outside: "x" * 300)),
     Trap("symlink-loop", _loop),
     Trap("symlink-itself", _to(lambda file, outside: file.name)),
+    Trap("symlink-root", _to(lambda file, outside: "/")),
+    Trap("symlink-trailing-slash", _to(lambda file, outside: "nowhere/")),
+    Trap("symlink-newline-and-escape", _to(lambda file, outside: "a\n\x1b]0;b\x07")),
+    Trap("symlink-not-utf-8", lambda file, outside: os.symlink(b"caf\xe9", os.fsencode(file))),
+    Trap("symlink-fifo", _symlink_to_fifo),
     Trap("fifo", lambda file, outside: os.mkfifo(file)),
     Trap("socket", _socket),
     Trap("folder", _folder),
@@ -114,12 +150,19 @@ ALL = (
     Trap("character-device", lambda file, outside: os.mknod(file, stat.S_IFCHR | 0o666, os.makedev(1, 5)), root=True),
     Trap("block-device", lambda file, outside: os.mknod(file, stat.S_IFBLK | 0o666, os.makedev(7, 99)), root=True),
     Trap("immutable", _immutable, root=True),
+    Trap("append-only", _append_only, root=True),
+    Trap("unreadable", _with_mode(0), root=True),
+    Trap("set-user-id", _with_mode(0o4755)),
     Trap("one-gigabyte", _sparse),
     Trap("not-utf-8", lambda file, outside: file.write_bytes(b"\xff\xfe r\xe9sum\xe9\n")),
     Trap("nul", lambda file, outside: file.write_bytes(b"a\0b\n\0")),
     Trap("crlf", lambda file, outside: file.write_bytes(b"one\r\ntwo\r\n")),
     Trap("no-last-newline", lambda file, outside: file.write_bytes(b"one\ntwo")),
     Trap("many-lines", lambda file, outside: file.write_bytes(b"x\n" * 100_000)),
+    Trap("million-lines", lambda file, outside: file.write_bytes(b"x\n" * 1_000_000)),
+    Trap("one-long-line", lambda file, outside: file.write_bytes(b"x" * 1_000_000)),
+    Trap("byte-order-mark", lambda file, outside: file.write_bytes(b"\xef\xbb\xbfone\n")),
+    Trap("utf-16", lambda file, outside: file.write_bytes("one\ntwo\n".encode("utf-16"))),
     Trap("empty", lambda file, outside: file.write_bytes(b"")),
 )
 """In the place of a file a task reads or writes."""
@@ -132,8 +175,19 @@ FOLDERS = (
     Trap("folder-is-loop", _loop),
     Trap("folder-is-file", lambda file, outside: file.write_text("a file\n")),
     Trap("folder-is-fifo", lambda file, outside: os.mkfifo(file)),
+    Trap("folder-is-socket", _socket),
+    Trap("folder-is-device", lambda file, outside: os.mknod(file, stat.S_IFCHR | 0o666, os.makedev(1, 5)), root=True),
+    Trap("folder-is-symlink-root", _to(lambda file, outside: "/")),
+    Trap("folder-is-symlink-up", _to(lambda file, outside: "..")),
+    Trap("folder-is-immutable", _immutable_folder, root=True),
+    Trap("folder-is-unreadable", _folder_with_mode(0), root=True),
+    Trap("folder-is-sticky", _folder_with_mode(0o1777)),
 )
 """In the place of a folder on the way to such a file."""
+
+STAYING = ("fifo", "socket", "folder", "character-device", "block-device", "immutable", "append-only")
+"""What no writing may replace."""
+FLAGGED = ("immutable", "append-only", "folder-is-immutable")
 
 
 @contextlib.contextmanager
@@ -166,11 +220,11 @@ def laid(trap: Trap, tree: Tree, path: str, *, replaces: bool = False) -> Iterat
         assert os.listdir(outside) == ["secret"], "something was made outside"
         left = [name for name in tree.names() if "/.helper-" in name]
         assert not left, f"a draft was left: {left}"
-        if not replaces and trap.name in ("fifo", "socket", "folder", "character-device", "block-device", "immutable"):
+        if not replaces and trap.name in STAYING:
             assert file.lstat().st_ino == before.st_ino, "what stood there was replaced"
     finally:
-        if trap.name == "immutable":
-            _set_immutable(file, False)
+        if trap.name in FLAGGED:
+            _set_flags(file, 0)
 
 
 def spring(trap: Trap, tree: Tree, path: str, action: Callable[[], object]) -> TaskError | None:

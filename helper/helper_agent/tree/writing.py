@@ -73,13 +73,20 @@ class Writer:
             with clock.shielded():
                 self.remove(path)
                 with self._places.place(path, self._make, follow=False) as (folder, name):
-                    fd = os.open(name, _NEW | os.O_RDWR, mode, dir_fd=folder)
+                    fd = self._create(folder, name, mode, path)
                     self.changes.made(folder, name)
         except BaseException:
             if fd >= 0:
                 os.close(fd)
             raise
         return fd
+
+    def _create(self, folder: int, name: str, mode: int, path: str) -> int:
+        try:
+            return os.open(name, _NEW | os.O_RDWR, mode, dir_fd=folder)
+        except PermissionError:
+            refuse_immutable(folder, f"The folder of {path}")
+            raise
 
     def remove(self, path: str) -> bool:
         """As `Root.remove`"""
@@ -127,8 +134,8 @@ class Writer:
             with self._places.place(new, self._make, follow=False) as (to_folder, to):
                 there = _status(to_folder, to)
                 if there is None or not os.path.samestat(there, moved):
-                    if there is not None and (stat.S_ISDIR(there.st_mode) or stat.S_ISDIR(moved.st_mode)):
-                        raise TaskError(f"{new} in the image is {kind(there.st_mode)}, which {old} can't replace")
+                    if there is not None:
+                        _refuse_to_replace(there.st_mode, new, moved.st_mode, old)
                     self._move((folder, name, old), (to_folder, to, new))
                 elif name != to or not os.path.samestat(os.fstat(folder), os.fstat(to_folder)):
                     self._remove(folder, name, old)  # two hard links, for which rename(2) does nothing
@@ -232,6 +239,11 @@ def _owner(owner: Owner, before: os.stat_result | None) -> tuple[int, int]:
     uid, gid = owner
     old = (before.st_uid, before.st_gid) if before else (0, 0)
     return old[0] if uid is None else uid, old[1] if gid is None else gid
+
+
+def _refuse_to_replace(there: int, path: str, by: int, old: str) -> None:
+    if not (stat.S_ISREG(there) or stat.S_ISLNK(there)) or stat.S_ISDIR(by):
+        raise TaskError(f"{path} in the image is {kind(there)}, so {old} can't be renamed to it")
 
 
 def _explain_rename(error: OSError, old: str, new: str) -> None:
