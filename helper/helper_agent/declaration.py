@@ -200,8 +200,11 @@ def from_plain(data: Mapping[str, Any]) -> Task:
     """The task that `plain` made data of; a field of a later version that isn't known here is an error
 
     Raises:
-        DeclarationError: unknown or missing fields
+        DeclarationError: unknown or missing fields, those of a later version named as such
     """
+    api = data.get("api")
+    if type(api) is int and (newer := _version_problem(api, False)):
+        raise DeclarationError(newer)
     fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     try:
         options = tuple(Option(**each) for each in fields.get("options", ()))
