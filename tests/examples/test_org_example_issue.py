@@ -1,0 +1,26 @@
+"""Tests of org.example.issue.sh"""
+
+from __future__ import annotations
+
+import pytest
+
+from helper_kit.testing import HelperTask, HelperTree
+
+TASK = "org.example.issue.sh"
+VARIABLES = {"INSTANCE_NAME": "web1.example.org"}
+
+# as root it runs in the agent's sandbox; without root as who runs the test
+pytestmark = pytest.mark.programs
+
+
+def test_name_and_owner(helper_task: HelperTask) -> None:
+    done = helper_task(TASK, "alpine", options={"owner": "accounting"}, variables=VARIABLES)
+    assert done.tree.text("/etc/issue") == "web1.example.org (\\l), a machine of accounting\n\n"
+    assert done.log.of("info")[-1] == "/etc/issue names accounting"
+
+
+def test_twice(helper_task: HelperTask, helper_tree: HelperTree) -> None:
+    tree = helper_tree("debian")
+    helper_task(TASK, tree, variables=VARIABLES)
+    done = helper_task(TASK, tree, variables=VARIABLES)
+    assert (done.outcome, done.detail) == ("skipped", "it is there already")
