@@ -99,8 +99,9 @@ def _difference(old: bytes | None, new: bytes | None) -> Iterator[str]:
     """The lines that differ, indented"""
     if old is None or new is None or b"\0" in old + new:
         return
-    texts = [each.decode("utf-8", "replace").splitlines() for each in (old, new)]
-    shown = [line for line in difflib.unified_diff(*texts, n=1, lineterm="") if not line.startswith(("---", "+++"))]
+    was, now = (each.decode("utf-8", "replace").splitlines() for each in (old, new))
+    # the first two lines of a difference name the files
+    shown = list(difflib.unified_diff(was, now, n=1, lineterm=""))[2:]
     for line in shown[:LINES_MAX]:
         yield "         " + "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
     if len(shown) > LINES_MAX:

@@ -88,19 +88,66 @@ TEST = '''"""Tests of {file}"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from helper_kit.testing import HelperTask
-
-TASK = Path(__file__).with_name("{file}")
 
 
 def test_the_file_is_written(helper_task: HelperTask) -> None:
-    """With its option, and once without"""
-    done = helper_task(TASK, options={{"text": "good morning"}})
+    """With the option set, on a tree as Debian has it"""
+    done = helper_task("{file}", "debian", options={{"text": "good morning"}})
     assert done.tree.text("/etc/{short}") == f"good morning, {{done.instance.name}}\\n"
-    assert done.log.of("info") == ["/etc/{short} written"]
+    assert "/etc/{short} written" in done.log.of("info")
 '''
+
+TEST_DEVICES = '''"""Tests of {file}"""
+
+from __future__ import annotations
+
+from helper_kit.testing import HelperTask, Programs
+
+
+def test_the_root_filesystem_gets_a_label(helper_task: HelperTask, helper_programs: Programs) -> None:
+    """e2label is not run here, only recorded"""
+    helper_programs.answer("e2label")
+    done = helper_task("{file}", devices={{"root_device": "/dev/vda1", "root_type": "ext4"}})
+    assert done.programs.calls == [("e2label", "/dev/vda1", "root")]
+
+
+def test_other_filesystems_have_none(helper_task: HelperTask) -> None:
+    """The task is skipped, and says why"""
+    done = helper_task("{file}", devices={{"root_type": "vfat"}})
+    assert (done.outcome, done.detail) == ("skipped", "vfat has no such label")
+'''
+
+# A program runs in namespaces of its own, for which one has to be root
+TEST_PROGRAM = '''"""Tests of {file}"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from helper_kit import files
+from helper_kit.testing import HelperTask
+
+
+def test_the_declaration() -> None:
+    """Is complete; `task lint` finds more"""
+    item = files.load(str(Path(__file__).with_name("{file}")))
+    assert (item.task.name, item.task.phase) == ("{name}", "{phase}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a program runs in namespaces of its own: run the tests as root")
+def test_it_runs(helper_task: HelperTask) -> None:
+    """With the option set, on a tree as Debian has it"""
+    done = helper_task("{file}", "debian", options={{"text": "good morning"}})
+    {check}
+'''
+CHECKS = {
+    "filesystems": 'assert done.tree.text("/etc/{short}") == f"good morning, {{done.instance.name}}\\n"',
+    "devices": 'assert done.log.of("info") == ["good morning from /dev/vda1"]',
+}
 
 
 class Written(NamedTuple):
@@ -129,7 +176,7 @@ def write(name: str, folder: str, *, program: bool = False, phase: str = "filesy
     try:
         os.makedirs(folder, exist_ok=True)
         _put(paths.task, _task(program, phase).format(**words), 0o777 if program else 0o666)
-        _put(paths.test, TEST.format(**words), 0o666)
+        _put(paths.test, _test(program, phase).format(**words), 0o666)
     except OSError as error:
         raise KitError(f"{error.filename} can't be written ({error.strerror})", "give another --folder") from None
     return paths
@@ -144,6 +191,12 @@ def _task(program: bool, phase: str) -> str:
     if program:
         return PROGRAM.replace("{body}", BODIES[phase])
     return PYTHON if phase == "filesystems" else PYTHON_DEVICES
+
+
+def _test(program: bool, phase: str) -> str:
+    if program:
+        return TEST_PROGRAM.replace("{check}", CHECKS[phase])
+    return TEST if phase == "filesystems" else TEST_DEVICES
 
 
 def _put(path: str, text: str, mode: int) -> None:

@@ -52,10 +52,10 @@ def _translated(command: Callable[[argparse.Namespace], int], asked: argparse.Na
     try:
         return command(asked)
     except KitError as error:
-        raise ProviderError("E-TASK", error.cause, error.remedy) from None
+        raise ProviderError("E-TASKS", error.cause, error.remedy) from None
     except OrderError as error:
         cause, _, remedy = str(error).partition("; ")
-        raise ProviderError("E-TASK", cause, remedy or "correct the declaration in one of them") from None
+        raise ProviderError("E-TASKS", cause, remedy or "correct the declaration in one of them") from None
 
 
 # --- usage ------------------------------------------------------------------------------------------------------------
@@ -96,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
         "--name", default="", metavar="INSTANCE", help="name of the instance (default: web1.example.org)"
     )
     trial.add_argument("--verbose", action="store_true", help="show debug lines too")
+    disk = trial.add_argument_group("with --disk")
+    disk.add_argument("--size", type=_size, default=0, metavar="SIZE", help="of the disk: 4g (default: the image's)")
+    disk.add_argument("--keep", default="", metavar="OUT.RAW", help="keep the disk here when all went well")
+    disk.add_argument("--with-all", action="store_true", help="run all tasks in their order, not this one alone")
+    disk.add_argument("--variant", default="", help="with this variant's settings")
     root = trial.add_argument_group("with --root")
     root.add_argument(
         "--distro", default="", metavar="ID", help="take the tree for this system's (default: by os-release)"
@@ -111,6 +116,15 @@ def _command(
     )
     made.set_defaults(command=command)
     return made
+
+
+def _size(text: str) -> int:
+    """Bytes of `4g`; a number alone is MiB, as with Ganeti"""
+    units = {"": 20, "m": 20, "g": 30, "t": 40}
+    number, unit = (text, "") if text[-1:].isdecimal() else (text[:-1], text[-1:].lower())
+    if not number.isdecimal() or unit not in units:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size, such as 512m or 4g")
+    return int(number) << units[unit]
 
 
 def program() -> str:
@@ -185,12 +199,30 @@ def _show(asked: argparse.Namespace) -> int:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from helper_kit import files, on_folder
+    from helper_kit import files
 
     item = files.load(asked.file)
     options = _options(item, asked.options)
+    if asked.disk:
+        _run_on_disk(item, asked)
+        return 0
+    from helper_kit import on_folder
+
     well = on_folder.run(item, asked.root, options, print, distro=asked.distro, name=asked.name, verbose=asked.verbose)
     return 0 if well else 1
+
+
+def _run_on_disk(item: TaskFile, asked: argparse.Namespace) -> None:
+    from helper_host import trial
+
+    # what is written now is a disk with an instance's secrets on it
+    os.umask(0o077)
+    pairs = tuple((name, text) for name, _, text in (given.partition("=") for given in asked.options))
+    name = asked.name or trial.INSTANCE
+    tried = trial.Trial(item, pairs, asked.disk, asked.size, asked.keep, asked.with_all, name, asked.verbose)
+    trial.run(tried, all_settings.load(asked.variant))
+    kept = f"; the disk is {asked.keep}" if asked.keep else ""
+    print(f"{item.task.name}: went well on a copy of {asked.disk}{kept}")
 
 
 def _options(item: TaskFile, given: Sequence[str]) -> dict[str, Any]:
@@ -202,6 +234,9 @@ def _options(item: TaskFile, given: Sequence[str]) -> dict[str, Any]:
     name = item.task.name
     known = Tasks((Known(item.task, item.source, item.heading, item.manual, item.kind),))
     pairs = [text.partition("=") for text in given]
+    for option, equals, _ in pairs:
+        if not equals:
+            raise ProviderError("E-PARAMETER", f"-o {option} has no value", "give NAME=VALUE")
     items = [task_options.Item(number, name, *pair[::2]) for number, pair in enumerate(pairs, 1)]
     try:
         return task_options.typed(items, known).get(name, {})
@@ -216,13 +251,17 @@ def _named(name: str, items: Sequence[Documented]) -> Documented:
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"is {close[0]} meant?" if close else f"there are: {', '.join(known)}"
-        raise ProviderError("E-TASK", f"There is no task {name!r}, and no file of that name", hint)
+        raise ProviderError("E-TASKS", f"There is no task {name!r}, and no file of that name", hint)
     return known[name]
 
 
 def _known(settings: Settings) -> list[Documented]:
     """The tasks of this node: of the helper image, or without one those that come with this version; and of tasks.d"""
-    from helper_kit import builtin
+    from helper_host import helper_image, tasks
+    from helper_kit import builtin, files
 
-    del settings
-    return [*builtin.tasks()]
+    if os.path.exists(os.path.join(settings.helper_image, helper_image.MANIFEST)):
+        return list(tasks.collect(settings, helper_image.load(settings.helper_image)).rows)
+    print(f"There is no helper image in {settings.helper_image}: its tasks are those of this version", file=sys.stderr)
+    there = [settings.tasks_folder] if os.path.isdir(settings.tasks_folder) else []
+    return [*builtin.tasks(), *(files.load(path) for path in files.find(there))]

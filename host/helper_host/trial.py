@@ -1,0 +1,163 @@
+"""One task tried on a copy of an image, in a real helper, without Ganeti: what `task run --disk` does
+
+The deployment is the usual one, onto a temporary file; only the instance is made up, and a tasks folder is made for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from helper_agent import taskfile
+from helper_host.errors import ProviderError
+from helper_host.ganeti import environment, parameters
+from helper_host.ganeti.task_options import PARAMETER, SECRETS
+from helper_host.image.image import open_image
+from helper_host.image.sources import Places
+from helper_host.log import Log
+from helper_host.request import CREATE, Request
+from helper_host.settings import Settings
+
+if TYPE_CHECKING:
+    from helper_agent.taskfile import TaskFile
+
+MIB = 1 << 20
+INSTANCE = "web1.example.org"
+FACTS: Mapping[str, str] = {
+    "OS_API_VERSION": "20",
+    "INSTANCE_UUID": "3f2b1c52-8a55-4f3c-9a0e-0d7b6b1c2d3e",
+    "INSTANCE_OS": "helper",
+    "INSTANCE_BE_MAXMEM": "1024",
+    "HYPERVISOR": "kvm",
+    "NIC_COUNT": "1",
+    "NIC_0_MAC": "aa:00:00:11:22:33",
+    "NIC_0_IP": "192.0.2.10",
+    "NIC_0_MODE": "bridged",
+    "NIC_0_NETWORK_NAME": "lab",
+    "NIC_0_NETWORK_SUBNET": "192.0.2.0/24",
+    "NIC_0_NETWORK_GATEWAY": "192.0.2.1",
+    "DISK_COUNT": "1",
+    "DISK_0_ACCESS": "rw",
+    "DISK_0_BACKEND_TYPE": "file:loop",
+}
+"""The instance that there isn't, with addresses for documentation (RFC 5737)."""
+
+
+class Trial(NamedTuple):
+    """What is tried on what"""
+
+    item: TaskFile
+    """Its `source` is the file."""
+    options: tuple[tuple[str, str], ...]
+    """Names and values as they were typed."""
+    image: str
+    size: int = 0
+    """Bytes of the disk; 0: the image's own size."""
+    keep: str = ""
+    """File that the disk stays in when all went well."""
+    with_all: bool = False
+    """Run all tasks in their order, not this one alone."""
+    name: str = INSTANCE
+    verbose: bool = False
+
+
+def run(trial: Trial, settings: Settings) -> None:
+    """Do it; the log goes to stderr
+
+    Raises:
+        ProviderError: whatever went wrong
+    """
+    began = time.monotonic()
+    if os.geteuid() != 0:
+        raise ProviderError(
+            "E-NODE", "The helper's jail needs root", "run this with sudo, or try --root FOLDER without"
+        )
+    image = os.path.realpath(trial.image)
+    import tempfile
+
+    from helper_host import deployment
+
+    with tempfile.TemporaryDirectory(prefix="helper-task-", dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        settings = settings.changed(
+            image_folders=(os.path.dirname(image),),
+            tasks_folder=_tasks(trial.item, settings.tasks_folder, f"{folder}/tasks.d"),
+            run_folder=f"{folder}/run",
+            node_hooks="",
+            verbose=trial.verbose or settings.verbose,
+        )
+        with _disk(trial, image, settings, f"{folder}/disk") as disk:
+            deployment.deploy(_request(trial, image, settings, disk, began))
+
+
+def _tasks(item: TaskFile, usual: str, folder: str) -> str:
+    """A tasks folder with the node's own tasks and the one that is tried, in the place of an earlier state of it"""
+    os.mkdir(folder, 0o700)
+    own = os.path.basename(item.source)
+    try:
+        names = set(os.listdir(usual))
+    except OSError:
+        names = set()
+    for name in taskfile.among(names):
+        if taskfile.task_name(name) != item.task.name and os.path.isfile(f"{usual}/{name}"):
+            for each in {name, f"{name}.toml"} & names:
+                _copy(f"{usual}/{each}", f"{folder}/{each}")
+    _copy(item.source, f"{folder}/{own}")
+    if os.path.exists(f"{item.source}.toml"):
+        _copy(f"{item.source}.toml", f"{folder}/{own}.toml")
+    return folder
+
+
+def _copy(source: str, target: str) -> None:
+    with open(source, "rb") as file, open(target, "xb") as copy:
+        copy.write(file.read())
+    os.chmod(target, 0o700)
+
+
+@contextmanager
+def _disk(trial: Trial, image: str, settings: Settings, temporary: str) -> Iterator[str]:
+    """An empty file of the right size; what is to be kept goes again when something fails"""
+    path = os.path.abspath(trial.keep) if trial.keep else temporary
+    opened = open_image(image, places=Places(settings.image_store, settings.image_folders))
+    assert opened is not None
+    with opened:
+        size = -(-max(opened.virtual_size, trial.size) // MIB) * MIB
+    try:
+        with open(path, "xb") as file:
+            file.truncate(size)
+    except OSError as error:
+        raise ProviderError("E-DISK-IO", f"{path} can't be made ({error.strerror})", "give another file") from None
+    try:
+        yield path
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _request(trial: Trial, image: str, settings: Settings, disk: str, began: float) -> Request:
+    secret = {option.name for option in trial.item.task.options if option.secret}
+    given: dict[str, list[str]] = {PARAMETER: [], SECRETS: []}
+    for name, text in trial.options:
+        given[SECRETS if name in secret else PARAMETER].append(shlex.quote(f"{trial.item.task.name}.{name}={text}"))
+    variables = {
+        **FACTS,
+        "INSTANCE_NAME": trial.name,
+        "DISK_0_PATH": disk,
+        "DISK_0_SIZE": str(os.stat(disk).st_size // MIB),
+        parameters.variable("image"): image,
+        **{parameters.variable(name): " ".join(words) for name, words in given.items() if words},
+    }
+    # defaults for OS parameters may name other tasks' options, or this task among those to skip
+    defaults = settings.parameters if trial.with_all else {}
+    return Request(
+        CREATE,
+        environment.read(variables),
+        parameters.parse(variables, defaults),
+        settings,
+        Log(verbose=settings.verbose),
+        began,
+        only_tasks=() if trial.with_all else (trial.item.task.name,),
+    )
