@@ -15,7 +15,7 @@ from helper_agent.sandbox import Sandbox
 
 CAPTURE_MAX = 1 << 20
 """Bytes of stdout, and of stderr, that are kept: the first ones."""
-ENVIRONMENT: Mapping[str, str] = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "TZ": "UTC0", "TERM": "dumb"}
+ENVIRONMENT: Mapping[str, str] = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "TZ": "UTC0", "TERM": "dumb"}
 
 
 def run(

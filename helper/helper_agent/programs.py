@@ -34,7 +34,7 @@ LINE_MAX = 500
 PROGRAM_MAX = 1 << 20
 VALUE_MAX = 128 * 1024 - 256
 """Most bytes of a variable, its name included: the kernel's MAX_ARG_STRLEN less some (execve(2))."""
-BASE: Mapping[str, str] = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "TZ": "UTC0", "TERM": "dumb"}
+BASE: Mapping[str, str] = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "TZ": "UTC0", "TERM": "dumb"}
 LOOK_AT = "see what it printed, above; try it with: ganeti-instance-helper task run"
 
 

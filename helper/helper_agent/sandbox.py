@@ -150,10 +150,26 @@ def _furnish_helper(sandbox: Sandbox, sources: _Sources) -> None:
     if sources.tree >= 0:
         os.mkdir(TREE)
         syscalls.move_mount(sources.tree, TREE)
+        if sandbox.executable:
+            _lend_to_tree()
     path = f"{PROGRAMS}/{sandbox.name}"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
     with open(fd, "wb") as file:
         file.write(sandbox.program)
+
+
+def _lend_to_tree() -> None:
+    """For chroot(1) into the image: without a /dev/null there, what is thrown away becomes a file of the image"""
+    tree = os.open(TREE, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_SYMLINKS
+    for path in ("/dev", "/proc", "/sys"):
+        try:
+            point = syscalls.openat2(tree, path, os.O_PATH | os.O_DIRECTORY, resolve=resolve)
+        except OSError:
+            continue  # the image has no such folder, or a trap in its place
+        syscalls.mount(path, f"/proc/self/fd/{point}", "", syscalls.MS_BIND | syscalls.MS_REC)
+        os.close(point)
+    os.close(tree)
 
 
 def _furnish_image(sources: _Sources) -> None:

@@ -33,7 +33,9 @@ SIZE_MAX = 1 << 20
 """Most bytes of a task's file."""
 SUFFIXES = (".py", ".sh", ".bash", ".pl")
 """Endings of a file's name that are no part of the task's."""
-IGNORED = re.compile(r"(?i)\..*|.*~|.*\.(bak|toml|rpmsave|rpmnew|rpmorig)|.*\.dpkg-.*|readme.*|test_.*\.py|conftest\.py")
+IGNORED = re.compile(
+    r"(?i)\..*|.*~|.*\.(bak|toml|rpmsave|rpmnew|rpmorig)|.*\.dpkg-.*|readme.*|test_.*\.py|conftest\.py"
+)
 """Names of files in a tasks folder that are no tasks: an editor's and a packager's, tests, sidecars of programs."""
 BLOCK = re.compile(r"(?m)^# /// task$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 """PEP 723's reference expression, for blocks of type task."""
@@ -189,8 +191,12 @@ def _program(source: str, content: bytes, sidecar: bytes | None, one_off: bool) 
             document = "".join(line[2:] if line.startswith("# ") else line[1:] for line in lines).encode()
     if document is None:
         if one_off:
-            task = Task(name=CUSTOM, phase="filesystems", api=declaration.API_VERSION, families=())
-            return TaskFile(_privileged(task), PROGRAM, "Run the custom task that was given", "", source, content)
+            # As snf-image's custom tasks had it: the tree's path, and chroot into it
+            privileges = ("tree-path", "image-programs")
+            task = Task(
+                name=CUSTOM, phase="filesystems", api=declaration.API_VERSION, families=(), privileges=privileges
+            )
+            return TaskFile(task, PROGRAM, "Run the custom task that was given", "", source, content)
         raise DeclarationError('has no declaration: a block of comments "# /// task" ... "# ///", or a file FILE.toml')
     return _declared_program(source, content, _toml(document), one_off)
 

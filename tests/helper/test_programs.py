@@ -92,6 +92,19 @@ def stage(tree: Tree, tmp_path: Path) -> Stage:
     return Stage(tree, tmp_path)
 
 
+@pytest.fixture
+def system(tree: Tree) -> Tree:
+    """A tree with a shell that needs nothing else"""
+    shell = Path("/bin/busybox")
+    if not shell.exists():
+        pytest.skip("busybox-static is not installed")
+    for name in ("dev", "etc", "proc", "run", "sys", "tmp"):
+        tree.folder(f"/{name}")
+    tree.put("/bin/busybox", shell.read_bytes(), mode=0o755)
+    tree.link("/bin/sh", "busybox")
+    return tree
+
+
 def processes(word: str) -> list[str]:
     """Command lines on this machine that have `word`"""
     found = []
@@ -151,7 +164,7 @@ def test_facts_and_options_come_as_variables(stage: Stage) -> None:
         "SNF_IMAGE_TARGET=/run/helper/root",
         "SNF_IMAGE_PROPERTY_OSFAMILY=linux",
         "SNF_IMAGE_PROPERTY_ROOT_PARTITION=1",
-        "LC_ALL=C.UTF-8",
+        "LC_ALL=C",
     } <= found
 
 
@@ -291,6 +304,26 @@ def test_the_image_is_not_executable_without_the_privilege(stage: Stage) -> None
 
 
 @pytest.mark.root
+def test_with_the_privilege_it_can_chroot_into_the_image(stage: Stage, system: Tree) -> None:
+    script = """#!/bin/bash
+chroot "$HELPER_ROOT" /bin/sh -c 'echo "thrown away" > /dev/null; [ -e /proc/self/fd ] && echo inside' && exit 0
+exit 3
+"""
+    before = system.names()
+    assert stage.run(script, privileges=("tree-path", "image-programs")) == ["inside"]
+    assert system.names() == before
+    with pytest.raises(TaskError, match="exit code 3"):
+        stage.run(script)
+
+
+@pytest.mark.root
+def test_a_trap_where_dev_belongs_is_left_alone(stage: Stage, tmp_path: Path) -> None:
+    stage.tree.link("/dev", str(tmp_path))
+    stage.tree.link("/proc", "/usr")
+    assert stage.run("#!/bin/sh\nls /usr | head -n 1\n", privileges=("tree-path", "image-programs"))[0] == "bin"
+
+
+@pytest.mark.root
 def test_this_process_goes_on_as_before(stage: Stage) -> None:
     before = os.readlink("/proc/self/ns/pid"), os.readlink("/proc/self/ns/mnt"), len(os.listdir("/proc/self/fd"))
     mounts = Path("/proc/self/mountinfo").read_text()
@@ -343,19 +376,6 @@ def test_overwriting_takes_executable_files_only(tree: Tree) -> None:
     tree.folder("/root/snf-image/helper/overwrite_task_network")
     tree.link("/root/snf-image/helper/overwrite_task_swap", "/nowhere")
     assert [programs.overwriting(tree.root(), task) for task in ("hostname", "network", "swap")] == [None] * 3
-
-
-@pytest.fixture
-def system(tree: Tree) -> Tree:
-    """A tree with a shell that needs nothing else"""
-    shell = Path("/bin/busybox")
-    if not shell.exists():
-        pytest.skip("busybox-static is not installed")
-    for name in ("dev", "etc", "proc", "run", "sys", "tmp"):
-        tree.folder(f"/{name}")
-    tree.put("/bin/busybox", shell.read_bytes(), mode=0o755)
-    tree.link("/bin/sh", "busybox")
-    return tree
 
 
 @pytest.mark.root
