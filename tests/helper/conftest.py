@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from tests.helper.node import Node
 from tests.helper.support import Bench, Tree
 
 
@@ -24,6 +25,14 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
 def bench(tree: Tree) -> Bench:
     """`bench.context(TASK, {"name": "x"})` on `tree`"""
     return Bench(tree)
+
+
+@pytest.fixture
+def node(tree: Tree, tmp_path: Path) -> Node:
+    """The other end of the port; `node.task(...)`, then `node.run()`"""
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(4096))
+    return Node(tree, disk)
 
 
 @pytest.fixture(autouse=True)
