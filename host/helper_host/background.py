@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -76,3 +77,15 @@ class Background:
         if self._errors:
             raise self._errors[0]
         return not self._waiting
+
+    def wait(self) -> None:
+        """Until all work has ended well
+
+        Raises:
+            what the work raised, first come first served
+        """
+        # not select(2), which takes no descriptor above 1023
+        poll = select.poll()
+        poll.register(self.wakeup, select.POLLIN)
+        while not self.finished():
+            poll.poll()

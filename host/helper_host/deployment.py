@@ -8,18 +8,16 @@ check the helper image. `GO` joins the two.
 from __future__ import annotations
 
 import secrets
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Callable
+from contextlib import ExitStack
 
-from helper_agent import protocol
-from helper_host import helper_image, runs
+from helper_host import customisation, finishing, helper_image, hooks, runs
+from helper_host import job as jobs
 from helper_host.background import Background
-from helper_host.errors import ProviderError
-from helper_host.ganeti.environment import protocol_instance
+from helper_host.customisation import Customisation
+from helper_host.endings import ending_signals, ignore_endings
+from helper_host.ganeti import properties
 from helper_host.guard import Guard
 from helper_host.image.disk import Disk, open_disk, wipe_head, write_failed
 from helper_host.image.image import Image, open_image
@@ -38,8 +36,6 @@ MEMORY_MIN = 256
 MEMORY_BASE, MEMORY_PER_TIB = 160, 112
 """MiB that growing XFS to a large disk takes: its log and its allocation groups' headers; measured up to 8 TiB."""
 
-ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
 
 def deploy(request: Request) -> None:
     """Do it; call from the main thread
@@ -50,11 +46,16 @@ def deploy(request: Request) -> None:
     monitor = Monitor(request.log, began=request.began)
     settings = request.settings
     limit = settings.total_seconds(sum(disk.size for disk in request.instance.disks))
-    with _ending_signals(limit) as stop_clock:
+    with ending_signals(limit) as stop_clock:
         runs.sweep(settings.run_folder, request.log)
         try:
             with runs.Run(settings.run_folder, request.instance.name, request.action):
-                _deploy(request, limit, stop_clock, monitor)
+                # what may not be run is refused before anything is written
+                found = hooks.find(settings.node_hooks) if settings.node_hooks and request.action == CREATE else None
+                image_type = _deploy(request, limit, stop_clock, monitor)
+                if found is not None:
+                    with ending_signals():
+                        finishing.run_hooks(found, request, image_type, monitor)
         except BaseException:
             # Ganeti shows 20 lines of the log: on failure they belong to the cause
             if settings.verbose:
@@ -63,12 +64,20 @@ def deploy(request: Request) -> None:
         monitor.timeline()
 
 
-def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], monitor: Monitor) -> None:
+def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], monitor: Monitor) -> str:
+    """Image and helper; returns the image's format, or none"""
     settings, log = request.settings, request.log
     with ExitStack() as stack:
-        helper = helper_image.load(settings.helper_image)
-        _check_skipped(request.parameters.skip_tasks, tuple(row.task.name for row in helper.tasks))
+        asked = customisation.wishes(request)
         image = _open_image(request, stack)
+        planned = None
+        if asked.flag(properties.EXCLUDE_ALL):
+            log.warning(f"{properties.EXCLUDE_ALL} is set: no task is run, nothing is customised")
+        else:
+            planned = customisation.plan(request, asked, image.path if image is not None else None)
+        if image is None and (planned is None or not planned.wanted):
+            log.info("there is nothing to do on the disk")
+            return finishing.NO_IMAGE
         disks = [
             stack.enter_context(open_disk(disk.path, disk.size, writable=disk.writable))
             for disk in request.instance.disks
@@ -80,47 +89,68 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
         guard = stack.enter_context(Guard(lambda: wipe_head(disks[0])))
         stack.enter_context(target)
         drive = stack.enter_context(ConfigDrive())
-        nonce = secrets.token_hex(16)
         background = stack.enter_context(Background())
         background.start("image", lambda: _write_image(request, image, target, monitor, background.cancel))
-        background.start("job", lambda: _fill_job(request, drive, nonce, monitor))
-        background.start("helper image", lambda: helper_image.verify(helper, settings.run_folder, background.cancel))
 
-        def before_go() -> None:
+        def complete() -> None:
             stop_clock()
             target.open_to_guest(guard.arm)
 
         # the first to be called at the end: nothing interrupts what ends VM and threads, wipes and says so
-        stack.callback(_ignore_endings)
-        Session(
-            _spec(request, helper=helper, drive=drive, disks=disks, nonce=nonce, limit=limit),
-            background,
-            guard,
-            monitor,
-            log,
-            accel=settings.accel,
-            run_folder=settings.run_folder,
-            hello_seconds=lambda accel: (
-                settings.hello_timeout if accel == acceleration.KVM else settings.hello_timeout_tcg
-            ),
-            before_go=before_go,
-            show_console=settings.keep_console or settings.verbose,
-        ).run()
+        stack.callback(ignore_endings)
+        if planned is None:
+            background.wait()
+            complete()
+        else:
+            _customise(
+                request,
+                planned,
+                disks,
+                drive=drive,
+                background=background,
+                guard=guard,
+                monitor=monitor,
+                limit=limit,
+                before_go=complete,
+            )
         _sync(disks, monitor)
-        _ignore_endings()
+        ignore_endings()
         guard.disarm()
         target.finish()
+        return image.format if image is not None else finishing.NO_IMAGE
 
 
-def _check_skipped(names: tuple[str, ...], known: tuple[str, ...]) -> None:
-    """The agent would refuse an unknown name too, but only when the disk has been written"""
-    for name in names:
-        if name not in known:
-            raise ProviderError(
-                "E-PARAMETER",
-                f"OS parameter 'skip_tasks': there is no task '{name}'",
-                f"the tasks are {', '.join(known)}",
-            )
+def _customise(
+    request: Request,
+    planned: Customisation,
+    disks: list[Disk],
+    *,
+    drive: ConfigDrive,
+    background: Background,
+    guard: Guard,
+    monitor: Monitor,
+    limit: float,
+    before_go: Callable[[], None],
+) -> None:
+    """The helper VM, from its start, while the disk is still being written, to the end of its work"""
+    settings = request.settings
+    nonce = secrets.token_hex(16)
+    background.start("job", lambda: _fill_job(request, planned, drive, nonce, monitor))
+    background.start(
+        "helper image", lambda: helper_image.verify(planned.helper, settings.run_folder, background.cancel)
+    )
+    Session(
+        _spec(request, helper=planned.helper, drive=drive, disks=disks, nonce=nonce, limit=limit),
+        background,
+        guard,
+        monitor,
+        request.log,
+        accel=settings.accel,
+        run_folder=settings.run_folder,
+        hello_seconds=lambda accel: settings.hello_timeout if accel == acceleration.KVM else settings.hello_timeout_tcg,
+        before_go=before_go,
+        show_console=settings.keep_console or settings.verbose,
+    ).run()
 
 
 def _sync(disks: list[Disk], monitor: Monitor) -> None:
@@ -162,27 +192,10 @@ def _write_image(
     monitor.end("write image", remark=remark)
 
 
-def _fill_job(request: Request, drive: ConfigDrive, nonce: str, monitor: Monitor) -> None:
+def _fill_job(request: Request, planned: Customisation, drive: ConfigDrive, nonce: str, monitor: Monitor) -> None:
     monitor.start("job")
-    # late: cryptography alone takes 40 ms to import, and the VM boots meanwhile
-    from helper_host.ganeti.options import task_options
-
-    parameters, settings = request.parameters, request.settings
-    made = task_options(parameters, action=request.action, name=request.instance.name)
-    drive.fill(
-        protocol.Job(
-            version=protocol.PROTOCOL_VERSION,
-            nonce=nonce,
-            action=request.action,
-            instance=protocol_instance(request.instance),
-            os_family=parameters.os_family,
-            root_partition=parameters.root_partition,
-            skip_tasks=parameters.skip_tasks,
-            options=made.options,
-            verbose=settings.verbose,
-            debug_shell=settings.debug_shell,
-        )
-    )
+    made = jobs.make(request, planned, nonce)
+    drive.fill(made.job, made.payloads)
     for fingerprint in made.fingerprints:
         request.log.info(f"SSH host key {fingerprint}")
     monitor.end("job")
@@ -219,44 +232,3 @@ def _spec(
 def memory_for(disk: int) -> int:
     """MiB of memory the helper gets for a largest disk of `disk` bytes"""
     return max(MEMORY_MIN, MEMORY_BASE - (-MEMORY_PER_TIB * disk // TIB))
-
-
-@contextmanager
-def _ending_signals(limit: float) -> Iterator[Callable[[], None]]:
-    """TERM, INT, HUP and a clock of `limit` seconds end the run by an exception in the main thread, once
-
-    Yields a function that stops the clock: after `GO` the VM has clocks of its own.
-    """
-
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        _ignore_endings()
-        if number == signal.SIGALRM:
-            raise ProviderError(
-                "E-DISK-IO",
-                f"Preparing the disk took longer than {limit:.0f} s",
-                "see whether the storage hangs, or raise total_timeout in the settings",
-            )
-        raise ProviderError(
-            "E-INTERRUPTED",
-            f"The deployment was ended by {signal.Signals(number).name}",
-            "run it again, with gnt-instance reinstall where the instance exists",
-        )
-
-    before = {number: signal.signal(number, end) for number in (*ENDINGS, signal.SIGALRM)}
-    signal.setitimer(signal.ITIMER_REAL, limit)
-    try:
-        yield _stop_clock
-    finally:
-        _stop_clock()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ignore_endings() -> None:
-    """What is done from now on is done to its end"""
-    for number in (*ENDINGS, signal.SIGALRM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _stop_clock() -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)

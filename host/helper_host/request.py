@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from helper_host.ganeti.environment import Environment
@@ -23,3 +25,7 @@ class Request(NamedTuple):
     log: Log
     began: float
     """time.monotonic() when the script started, the timeline's zero."""
+    variables: Mapping[str, str] = MappingProxyType({})
+    """Ganeti's variables as they came, without parameters that may be secret."""
+    only_tasks: tuple[str, ...] = ()
+    """The only tasks to run; empty: all that belong to the action."""

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from helper_agent import order
-from helper_agent.declaration import Task, plain
+from helper_agent.declaration import DeclarationError, Task, plain
 from helper_host import trusted
 from helper_host.errors import ProviderError
 
@@ -112,7 +112,7 @@ def _read(folder: str, name: str, *, sidecar: bool) -> Known:
     declared = _content(f"{path}.toml") if sidecar else None
     try:
         return _known(taskfile.read(path, content, declared))
-    except taskfile.DeclarationError as error:
+    except DeclarationError as error:
         raise ProviderError("E-TASKS", f"{path} {error}", REMEDY) from None
 
 

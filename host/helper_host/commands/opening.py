@@ -33,7 +33,7 @@ def request(environ: Mapping[str, str], action: str) -> Request:
     if configured.debug_shell:
         log.warning("debug_shell is set: after a failure the helper waits for a person; not for production")
         log.warning(f"enter with: socat -,rawer UNIX-CONNECT:{configured.run_folder}/{instance.name}.console")
-    return Request(action, instance, given, configured, log, began)
+    return Request(action, instance, given, configured, log, began, parameters.without_secrets(environ))
 
 
 def check_disks(instance: Environment) -> None:

@@ -22,14 +22,14 @@ def run(environ: Mapping[str, str]) -> None:
     """
     request = opening.request(environ, RENAME)
     instance, given = request.instance, request.parameters
-    if TASK in given.skip_tasks:
-        request.log.info(f"the hostname is left as it is (skip_tasks has {TASK})")
-        return
     if not instance.disks:
         request.log.info(f"{instance.name} has no disk: there is nothing to rename on it")
         return
     opening.check_disks(instance)
-    request.log.info(f"renaming {instance.old_name or 'what is on the disk'} to {given.hostname or instance.name}")
+    if TASK in given.skip_tasks:
+        request.log.info(f"the hostname is left as it is (skip_tasks has {TASK})")
+    else:
+        request.log.info(f"renaming {instance.old_name or 'what is on the disk'} to {given.hostname or instance.name}")
     from helper_host import deployment
 
     deployment.deploy(request)

@@ -20,6 +20,9 @@ COUNT_MAX = 128
 SIZE_MAX_MIB = 1 << 43
 INSTANCE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 """Becomes a file's name: no slash, no leading dot."""
+PASSED_ON = re.compile(r"(INSTANCE|NIC)_[A-Za-z0-9_]{1,100}|HYPERVISOR")
+VALUE_MAX = 4096
+"""Most characters of a variable that the helper gets."""
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 
@@ -180,6 +183,15 @@ def debug_level(environ: Mapping[str, str]) -> int:
         ProviderError: E-ENVIRONMENT
     """
     return _Reader(environ).number("DEBUG_LEVEL", 0, most=1000)
+
+
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Ganeti's own about instance and NICs, for programs in the helper: no OS parameter, no disk's path on the node"""
+    return {
+        name: value
+        for name, value in environ.items()
+        if PASSED_ON.fullmatch(name) and value.isprintable() and len(value) <= VALUE_MAX
+    }
 
 
 def variant(environ: Mapping[str, str]) -> str:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from helper_host.ganeti.parameters import Parameters
 from helper_host.ganeti.values import Swap
 
 Options = dict[str, Any]
+
+SETS: Mapping[str, tuple[str, ...]] = {
+    "hostname": ("hostname.name",),
+    "users": ("password.users", "ssh-keys.users"),
+    "password": ("password.hashes",),
+    "password_hash": ("password.hashes",),
+    "ssh_keys": ("ssh-keys.keys",),
+    "dns_servers": ("network.dns_servers",),
+    "dns_search": ("network.dns_search",),
+    "swap": ("swap-partition.size_mib", "swap-partition.uuid", "swap.file_mib", "swap.partition_uuid"),
+}
+"""OS parameter -> the options, TASK.OPTION, that it is the way to set."""
 
 
 class TaskOptions(NamedTuple):
@@ -24,25 +36,24 @@ class TaskOptions(NamedTuple):
         return f"TaskOptions({', '.join(self.options)})"
 
 
-def task_options(parameters: Parameters, *, action: str = "create", name: str = "localhost") -> TaskOptions:
-    """The options; `name` is the instance's. Takes up to a second of CPU: call it in a thread
+def task_options(parameters: Parameters, *, wanted: Collection[str], name: str = "localhost") -> TaskOptions:
+    """The options of the tasks `wanted`; `name` is the instance's. Takes up to a second of CPU: call it in a thread
 
     Raises:
         ProviderError: E-NODE
     """
     fingerprints: list[str] = []
-    makers: dict[str, Callable[[], Options]] = {"hostname": lambda: _hostname(parameters)}
-    if action == "create":
-        identity = str(uuid.uuid4())
-        makers |= {
-            "password": lambda: _password(parameters),
-            "ssh-keys": lambda: _ssh_keys(parameters),
-            "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
-            "network": lambda: _network(parameters),
-            "swap-partition": lambda: _swap_partition(parameters.swap, identity),
-            "swap": lambda: _swap(parameters.swap, identity),
-        }
-    made = {task: make() for task, make in makers.items() if task not in parameters.skip_tasks}
+    identity = str(uuid.uuid4())
+    makers: dict[str, Callable[[], Options]] = {
+        "hostname": lambda: _hostname(parameters),
+        "password": lambda: _password(parameters),
+        "ssh-keys": lambda: _ssh_keys(parameters),
+        "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
+        "network": lambda: _network(parameters),
+        "swap-partition": lambda: _swap_partition(parameters.swap, identity),
+        "swap": lambda: _swap(parameters.swap, identity),
+    }
+    made = {task: make() for task, make in makers.items() if task in wanted}
     return TaskOptions({task: options for task, options in made.items() if options}, tuple(fingerprints))
 
 
@@ -52,18 +63,16 @@ def _hostname(parameters: Parameters) -> Options:
 
 def _password(parameters: Parameters) -> Options:
     if parameters.password_hash:
-        hashes: tuple[str, ...] = (parameters.password_hash,)
-    elif parameters.password:
+        return {"hashes": [parameters.password_hash]}
+    if parameters.password:
         from helper_host.ganeti import passwords
 
-        hashes = passwords.hashes(parameters.password)
-    else:
-        return {}
-    return {"users": list(parameters.users), "hashes": list(hashes)}
+        return {"hashes": list(passwords.hashes(parameters.password))}
+    return {}
 
 
 def _ssh_keys(parameters: Parameters) -> Options:
-    return {"users": list(parameters.users), "keys": list(parameters.ssh_keys)} if parameters.ssh_keys else {}
+    return {"keys": list(parameters.ssh_keys)} if parameters.ssh_keys else {}
 
 
 def _host_keys(hostname: str, fingerprints: list[str]) -> Options:

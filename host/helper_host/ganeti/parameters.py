@@ -7,15 +7,13 @@ type for everybody who uses it. parameters.list, `verify` and the manual's table
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from helper_host.errors import ProviderError
 from helper_host.ganeti import values
+from helper_host.ganeti.task_options import Item
 from helper_host.ganeti.values import Invalid
 from helper_host.log import printable
-
-if TYPE_CHECKING:
-    pass
 
 ENVIRONMENT = "OSP_"
 """Prefix of the variables that carry them."""
@@ -181,7 +179,7 @@ class Parameters:
         example="no",
         shown="yes",
     )
-    task_options = Parameter["tuple[Item, ...]"](
+    task_options = Parameter[tuple[Item, ...]](
         values.task_options,
         (),
         "Options of tasks: TASK.OPTION=value, several separated by blanks, values with blanks between quotes",
@@ -190,7 +188,7 @@ class Parameters:
         quoted=False,
         lines=True,
     )
-    task_secrets = Parameter["tuple[Item, ...]"](
+    task_secrets = Parameter[tuple[Item, ...]](
         values.task_options,
         (),
         "Options of tasks that are secret, in the same form; pass it with --os-parameters-secret",
@@ -235,6 +233,10 @@ class Parameters:
     def given(self, name: str) -> bool:
         """Whether the user set it"""
         return name in self.values and name not in self.defaults
+
+    def without(self, names: Collection[str]) -> Parameters:
+        """A copy in which `names` are not set"""
+        return Parameters({name: value for name, value in self.values.items() if name not in names}, self.defaults)
 
     def __repr__(self) -> str:
         shown = (
@@ -311,6 +313,12 @@ def error(name: str, cause: str, remedy: str) -> ProviderError:
 def variable(name: str) -> str:
     """The environment variable that carries a parameter"""
     return ENVIRONMENT + name.upper().replace("-", "_")
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` but for the parameters that are secret, may have a secret in them, or aren't ours"""
+    shown = {variable(name) for row in Parameters.rows.values() for name in (row.name, *row.aliases) if row.quoted}
+    return {name: value for name, value in environ.items() if not name.startswith(ENVIRONMENT) or name in shown}
 
 
 def parameters_list() -> str:

@@ -110,7 +110,6 @@ def test_create_needs_a_disk_to_write_to(changed: Mapping[str, str], line: str) 
 
 def test_rename_without_anything_to_rename() -> None:
     assert call("rename", {**CREATE, "DISK_COUNT": "0"})[0] == 0
-    assert call("rename", {**CREATE, "OSP_SKIP_TASKS": "hostname"})[0] == 0
 
 
 def test_a_secret_is_neither_in_the_log_nor_in_the_error() -> None:

@@ -6,14 +6,15 @@ import importlib
 import pkgutil
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from helper_agent import registry, tasks
-from helper_agent.api import Task
-from helper_host.ganeti import host_keys
-from helper_host.ganeti.options import task_options
+from helper_agent import tasks
+from helper_agent.declaration import Task, check_options
+from helper_host.ganeti import host_keys, passwords
+from helper_host.ganeti.options import SETS, TaskOptions, task_options
 from helper_host.ganeti.parameters import Parameters, parse_values
 
 KEY = Parameters.rows["ssh_keys"].example
@@ -35,21 +36,43 @@ def declared() -> dict[str, Task]:
     return {module.TASK.name: module.TASK for module in modules}
 
 
+def made(given: Mapping[str, str], *without: str, action: str = "create", name: str = "localhost") -> TaskOptions:
+    """The options of all tasks of an action, but for those `without`"""
+    wanted = [task.name for task in declared().values() if action in task.actions and task.name not in without]
+    return task_options(parse_values(given), wanted=wanted, name=name)
+
+
 @pytest.mark.parametrize("swap", ["file:64", "partition:64"])
 @pytest.mark.parametrize("action", ["create", "rename"])
 def test_the_agent_takes_every_option(swap: str, action: str) -> None:
     known = declared()
-    made = task_options(parse_values({**EVERYTHING, "swap": swap}), action=action)
-    for name, options in made.options.items():
-        registry.check_options(known[name], options)
+    for name, options in made({**EVERYTHING, "swap": swap}, action=action).options.items():
+        check_options(known[name], options)
         assert action in known[name].actions
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{name: text} for name, text in {**EVERYTHING, "swap": "file:64"}.items()]
+    + [{"swap": "partition:64"}, {"password_hash": "$6$saltsalt$" + "a" * 86}],
+    ids=str,
+)
+def test_the_table_of_what_a_parameter_sets_is_whole(given: Mapping[str, str]) -> None:
+    (name,) = given
+    sets = {f"{task}.{option}" for task, options in made(given, "host-keys").options.items() for option in options}
+    assert sets <= set(SETS[name])
+    if name != "users":
+        assert sets
+    known = declared()
+    for target in SETS[name]:
+        task, _, option = target.rpartition(".")
+        assert option in [each.name for each in known[task].options]
+
+
 def test_password_and_keys() -> None:
-    options = task_options(parse_values(EVERYTHING)).options
-    assert options["password"]["users"] == ["root", "admin"]
+    options = made(EVERYTHING).options
     assert [text[:3] for text in options["password"]["hashes"]] == ["$y$", "$6$"]
-    assert options["ssh-keys"] == {"users": ["root", "admin"], "keys": [KEY]}
+    assert options["ssh-keys"] == {"keys": [KEY]}
     assert options["hostname"] == {"name": "web.example.org"}
     assert options["network"] == {"dns_servers": ["192.0.2.1"], "dns_search": ["example.org"]}
     assert "canary" not in str(options)
@@ -57,37 +80,36 @@ def test_password_and_keys() -> None:
 
 def test_a_hash_is_passed_on() -> None:
     text = "$6$saltsalt$" + "a" * 86
-    assert task_options(parse_values({"password_hash": text})).options["password"]["hashes"] == [text]
+    assert made({"password_hash": text}).options["password"]["hashes"] == [text]
 
 
 def test_nothing_given_means_host_keys_only() -> None:
-    made = task_options(parse_values({}), name="web.example.org")
-    assert list(made.options) == ["host-keys"]
-    assert all(line.endswith(" root@web") for line in made.options["host-keys"]["public_keys"])
+    options = made({}, name="web.example.org").options
+    assert list(options) == ["host-keys"]
+    assert all(line.endswith(" root@web") for line in options["host-keys"]["public_keys"])
 
 
 def test_rename_makes_nothing_but_the_hostname() -> None:
-    made = task_options(parse_values(EVERYTHING), action="rename")
-    assert made == ({"hostname": {"name": "web.example.org"}}, ())
-    assert task_options(parse_values({}), action="rename").options == {}
+    assert made(EVERYTHING, action="rename") == ({"hostname": {"name": "web.example.org"}}, ())
+    assert made({}, action="rename").options == {}
 
 
-def test_skipped_tasks_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_that_are_not_run_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_keys, "make", None)
-    made = task_options(parse_values({"skip_tasks": "host-keys password", "password": "x"}))
-    assert made == ({}, ())
+    monkeypatch.setattr(passwords, "hashes", None)
+    assert made({"password": "x"}, "host-keys", "password") == ({}, ())
 
 
 def test_a_swap_partition_has_one_uuid() -> None:
-    options = task_options(parse_values({"swap": "partition:64", "skip_tasks": "host-keys"})).options
+    options = made({"swap": "partition:64"}, "host-keys").options
     assert options["swap-partition"]["size_mib"] == 64
     assert options["swap-partition"]["uuid"] == options["swap"]["partition_uuid"]
 
 
 def test_secrets_are_not_in_the_representation() -> None:
-    made = task_options(parse_values(EVERYTHING))
-    assert "PRIVATE" not in repr(made)
-    assert "$y$" not in repr(made)
+    found = made(EVERYTHING)
+    assert "PRIVATE" not in repr(found)
+    assert "$y$" not in repr(found)
     assert "PRIVATE" not in repr(host_keys.make("web"))
 
 

@@ -1,0 +1,161 @@
+"""What is to be done to the image: tasks, their options, what is left out; all of it known before the first write"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from helper_host import helper_image, layers, tasks
+from helper_host.errors import ProviderError
+from helper_host.ganeti import parameters, properties
+from helper_host.ganeti.options import Options
+from helper_host.ganeti.parameters import Parameters
+from helper_host.ganeti.properties import Wishes
+from helper_host.helper_image import HelperImage
+from helper_host.image import beside
+from helper_host.layers import Layers
+from helper_host.request import CREATE, Request
+from helper_host.settings import Settings
+from helper_host.tasks import Tasks
+
+if TYPE_CHECKING:
+    from helper_agent.description import Description
+    from helper_agent.taskfile import TaskFile
+
+
+class Customisation(NamedTuple):
+    """What the helper is to do"""
+
+    helper: HelperImage
+    tasks: Tasks
+    wanted: tuple[str, ...]
+    """Names of the tasks of this run, in their order."""
+    skipped: tuple[str, ...]
+    """Names of those that are left out."""
+    layers: Layers
+    parameters: Parameters
+    """Without those that `layers` overrides."""
+    properties: dict[str, str]
+    """snf-image's, for programs and for the agent."""
+    os_family: str
+    root_partition: str
+
+    def options(self, made: dict[str, Options]) -> dict[str, Options]:
+        """The options of this run's tasks; `made`: from the parameters with names of their own"""
+        return layers.merged(self.layers, made, self.tasks, self.wanted)
+
+
+def wishes(request: Request) -> Wishes:
+    """What the image's properties ask for; warns of those that nobody understands"""
+    found = properties.read(request.parameters.img_properties, request.parameters.inst_properties)
+    for remark in found.remarks:
+        request.log.warning(remark)
+    return found
+
+
+def plan(request: Request, asked: Wishes, image: str | None) -> Customisation:
+    """Read and check all that the customisation depends on
+
+    Args:
+        asked: of `wishes`
+        image: the file that the image is in, None where none is written
+
+    Raises:
+        ProviderError: E-HELPER-IMAGE, E-TASKS, E-CUSTOM-TASK, E-PARAMETER, E-SETTINGS, E-DISK-SMALL
+    """
+    given, settings, warn = request.parameters, request.settings, request.log.warning
+    helper = helper_image.load(settings.helper_image)
+    known = tasks.collect(settings, helper, _custom(request, asked))
+    described = beside.read(image, warn) if image is not None and given.image_description else None
+    if image is not None and described is not None:
+        beside.check_disk(image, described, request.instance.disks[0].size)
+    skipped = _skipped(request, asked, known, image, described)
+    wanted = tuple(
+        row.task.name
+        for row in known.rows
+        if request.action in row.task.actions
+        and row.task.name not in skipped
+        and row.task.name in (request.only_tasks or known.names)
+    )
+    above, overridden = layers.from_parameters(given, known, warn)
+    below = layers.from_settings(settings.tasks, known)
+    if image is not None and described is not None:
+        for name, values in beside.options(image, described, known, warn).items():
+            below[name] = {**values, **below.get(name, {})}
+    users = () if "users" in overridden else given.users
+    return Customisation(
+        helper,
+        known,
+        wanted,
+        skipped,
+        Layers(above, below, users or asked.users, described.users if described else (), overridden),
+        given.without(overridden),
+        _properties(request, asked, described),
+        given.os_family or asked.os_family or (described.os_family if described else ""),
+        given.root_partition or asked.root_partition,
+    )
+
+
+def check(settings: Settings, helper: HelperImage) -> None:
+    """What of a plan depends on the node alone: tasks, and the settings' options for them
+
+    Raises:
+        ProviderError: E-TASKS, E-SETTINGS, E-PARAMETER
+    """
+    known = tasks.collect(settings, helper)
+    layers.from_settings(settings.tasks, known)
+    defaults = parameters.parse({}, settings.parameters)
+    layers.from_parameters(defaults, known, lambda _: None)
+    _check_names("skip_tasks", defaults.skip_tasks, known)
+
+
+def _custom(request: Request, asked: Wishes) -> TaskFile | None:
+    """The one-off task, fetched; it belongs to the installation"""
+    given = request.parameters.custom_task
+    if given is not None and asked.custom is not None:
+        raise parameters.error(
+            "custom_task", f"can't be given together with the image property {properties.CUSTOM}", "give one of them"
+        )
+    custom = given or asked.custom
+    if custom is None or request.action != CREATE:
+        return None
+    from helper_host import custom_task
+
+    return custom_task.load(custom, request.settings)
+
+
+def _skipped(
+    request: Request, asked: Wishes, known: Tasks, image: str | None, described: Description | None
+) -> tuple[str, ...]:
+    log = request.log
+    _check_names("skip_tasks", request.parameters.skip_tasks, known)
+    for name in request.only_tasks:
+        if known.find(name) is None:
+            raise ProviderError("E-TASKS", f"There is no task '{name}'", known.missing(name))
+    excluded, remarks = properties.excluded(asked, known)
+    for remark in remarks:
+        log.warning(remark)
+    by_image: tuple[str, ...] = ()
+    if image is not None and described is not None:
+        by_image = beside.skipped(image, described, known, log.warning)
+    for who, names in (("image properties", excluded), ("the image's description", by_image)):
+        if names:
+            log.info(f"{who} leave out: {', '.join(names)}")
+    every = {*request.parameters.skip_tasks, *excluded, *by_image}
+    return tuple(name for name in known.names if name in every)
+
+
+def _check_names(parameter: str, names: tuple[str, ...], known: Tasks) -> None:
+    """The agent would refuse an unknown name too, but only when the disk has been written"""
+    for name in names:
+        if known.find(name) is None:
+            raise parameters.error(parameter, f"there is no task '{name}'", known.missing(name))
+
+
+def _properties(request: Request, asked: Wishes, described: Description | None) -> dict[str, str]:
+    wanted = asked.flag(properties.OVERWRITING) or (described is not None and described.image_tasks)
+    if wanted and not request.settings.image_tasks:
+        request.log.warning(
+            "The image's own programs don't replace tasks: image_tasks in the settings doesn't allow it"
+        )
+    # the agent's one way to be asked for them by something outside the image
+    return {**asked.all, **({properties.OVERWRITING: "yes"} if wanted else {})}
