@@ -27,7 +27,6 @@ TASK = Task("org.example.motd", "filesystems", after=("name",), api=1, options=(
 def run(context: Context) -> None:
     context.log.info(f"of {context.options.text('owner')}")
 '''
-MINE = {"uid": os.getuid(), "gid": os.getgid()}
 
 
 def ship(node: Node, content: bytes = MOTD, source: str = "org.example.motd.py") -> None:
@@ -39,9 +38,14 @@ def ship(node: Node, content: bytes = MOTD, source: str = "org.example.motd.py")
     node.job = node.job._replace(tasks=(*node.job.tasks, row))
 
 
+def put(context: Context, path: str, text: str) -> None:
+    """Write as the one who runs the tests"""
+    context.root.write(path, text, uid=os.getuid(), gid=os.getgid())
+
+
 def write(path: str, text: str) -> Callable[[Context], None]:
     """A task that does"""
-    return lambda context: context.root.write(path, text, **MINE) and None
+    return lambda context: put(context, path, text)
 
 
 def nothing(context: Context) -> None:
@@ -214,8 +218,13 @@ def test_a_task_that_computes_gives_signs_of_life(node: Node, monkeypatch: pytes
 
 def test_the_agents_own_python_does_not(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """The node's silence clock is for an agent that hangs"""
+
+    def mount(*_: object) -> Node:
+        time.sleep(0.2)
+        return node
+
     monkeypatch.setattr(clock, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(node, "_mount", lambda *_: time.sleep(0.2) or node)
+    monkeypatch.setattr(node, "_mount", mount)
     node.task("quick", nothing)
     assert logs(node.run(), "info") == []
 
@@ -258,8 +267,8 @@ def test_an_optional_task_that_fails_leaves_nothing_and_the_run_goes_on(node: No
     node.tree.put("/etc/motd", "old\n")
 
     def half(context: Context) -> None:
-        context.root.write("/etc/motd", "new\n", **MINE)
-        context.root.write("/etc/more", "more\n", **MINE)
+        put(context, "/etc/motd", "new\n")
+        put(context, "/etc/more", "more\n")
         raise TaskError("the server says no", "ask it again", output="said\nmuch")
 
     node.task("half", half, optional=True)
@@ -278,7 +287,7 @@ def test_an_optional_task_that_fails_leaves_nothing_and_the_run_goes_on(node: No
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), SystemExit(1), KeyError("x"), MemoryError()])
 def test_whatever_it_fails_with(node: Node, error: BaseException) -> None:
     def half(context: Context) -> None:
-        context.root.write("/half", "new\n", **MINE)
+        put(context, "/half", "new\n")
         raise error
 
     node.task("half", half, optional=True)
@@ -289,7 +298,7 @@ def test_whatever_it_fails_with(node: Node, error: BaseException) -> None:
 def test_an_optional_task_that_is_too_slow(node: Node) -> None:
     def half(context: Context) -> None:
         while True:
-            context.root.write("/half", f"{time.monotonic()}\n", **MINE)
+            put(context, "/half", f"{time.monotonic()}\n")
 
     node.task("half", half, optional=True, timeout=0.2)
     events = node.run()
@@ -299,7 +308,7 @@ def test_an_optional_task_that_is_too_slow(node: Node) -> None:
 
 def test_an_optional_task_that_succeeds_or_skips_keeps_what_it_wrote(node: Node) -> None:
     def skip(context: Context) -> None:
-        context.root.write("/two", "2", **MINE)
+        put(context, "/two", "2")
         raise Skip("enough")
 
     node.task("one", write("/one", "1"), optional=True)
