@@ -85,9 +85,9 @@ lint: $(VENV)/.unit ## ruff and mypy --strict, as the tests run them
 bench: packages $(VENV)/.vm helper-image test-images ## measure a deployment against its floor, in one run
 	PYTHONPATH=host:helper $(PYTHON) -m tests.bench
 
-.PHONY: readme
-readme: $(VENV)/.unit parameters-list ## write the generated parts of README.md anew
-	PYTHONPATH=host:helper $(PYTHON) -m tests.readme
+.PHONY: manual
+manual: $(VENV)/.unit parameters-list ## write the generated parts of README.md and docs/ anew
+	PYTHONPATH=host:helper $(PYTHON) -m tests.manual
 
 .PHONY: clean
 clean: ## remove everything that was built

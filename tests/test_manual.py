@@ -1,0 +1,55 @@
+"""README.md and docs/ say what the code does"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from helper_host.ganeti import parameters
+from tests import manual
+
+README = manual.HERE / "README.md"
+
+
+@pytest.mark.parametrize("page", manual.pages(), ids=lambda page: page.name)
+def test_the_generated_parts_are_current(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert manual.current(text) == text, "run `make manual`"
+
+
+def test_every_section_is_on_a_page() -> None:
+    from tests.manual.sections import SECTIONS
+
+    used = {part["name"] for page in manual.pages() for part in manual.PART.finditer(page.read_text(encoding="utf-8"))}
+    assert used == set(SECTIONS)
+
+
+def test_every_parameter_in_an_example_exists() -> None:
+    pages = [README.read_text(encoding="utf-8"), *(page.read_text(encoding="utf-8") for page in manual.pages())]
+    examples = [each for text in pages for each in re.findall(r"`(-O [a-z_]+=[^`]*)`", text)]
+    examples += re.findall(r"`([a-z_]+=[^`]*)`", README.read_text(encoding="utf-8"))
+    used = {name for example in examples for name in re.findall(r"(?:^|,|-O )([a-z_]+)=", example)}
+    known = set(parameters.Parameters.rows)
+    assert used - known <= {"phase"}, "the manual shows a parameter that doesn't exist"
+    assert {"image", "task_options"} <= used
+
+
+@pytest.mark.parametrize("page", manual.pages(), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, part = target.partition("#")
+        other = page.parent / file if file else page
+        assert other.exists(), f"{page.name} links to {target}"
+        if part:
+            assert part in _anchors(other.read_text(encoding="utf-8")), f"{page.name} links to {target}"
+
+
+def _anchors(text: str) -> set[str]:
+    """As GitHub makes them of headings"""
+    titles = re.findall(r"(?m)^#+ (.*)$", text)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
