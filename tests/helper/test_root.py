@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
+from helper_agent import syscalls
 from helper_agent.api import TaskError
 from helper_agent.root import Root
 from helper_kit import traps
 from tests.helper.support import Tree
+from tests.helper.tree.snapshot import Snapshot
+
+
+def rename_to(root: Root, path: str) -> None:
+    root.write("/etc/mine", "ours\n")
+    root.rename("/etc/mine", path)
+
 
 ACTIONS: dict[str, Callable[[Root, str], Any]] = {
     "read": lambda root, path: root.read(path),
@@ -25,11 +33,23 @@ ACTIONS: dict[str, Callable[[Root, str], Any]] = {
     "chmod": lambda root, path: root.chmod(path, 0o600),
     "chown": lambda root, path: root.chown(path, 0, 0),
     "listdir": lambda root, path: root.listdir(path),
+    "install": lambda root, path: root.install(path, "ours\n", owner="root", mode=0o600),
+    "install-nofollow": lambda root, path: root.install(path, "ours\n", follow=False),
+    "edit": lambda root, path: root.edit(path, lambda text: f"{text}ours\n"),
+    "append-lines": lambda root, path: root.append_lines(path, ["ours", "more"], mode=0o600, uid=0, gid=0),
+    "replace-lines": lambda root, path: root.replace_lines(path, "one|x", "ours"),
+    "set-key": lambda root, path: root.set_key(path, "one", "ours"),
+    "set-ini": lambda root, path: root.set_ini(path, "one", "two", "ours"),
+    "create": lambda root, path: os.close(root.create(path)),
+    "remove-tree": lambda root, path: root.remove_tree(path),
+    "rename-from": lambda root, path: root.rename(path, "/etc/other"),
+    "rename-to": rename_to,
+    "walk": lambda root, path: list(root.walk(path)),
     "below": lambda root, path: root.write(f"{path}/below/it", "ours\n"),
     "stat": lambda root, path: (root.exists(path), root.is_dir(path), root.is_file(path), root.is_symlink(path)),
 }
 # What replaces whatever stands there is free to do so with a file
-REPLACING = ("remove", "symlink")
+REPLACING = ("remove", "symlink", "create", "remove-tree", "rename-from")
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -54,6 +74,50 @@ def test_no_trapped_folder_leads_outside(tree: Tree, trap: traps.Trap, action: s
             ACTIONS[action](root, "/etc/ssh/name")
         except (TaskError, FileNotFoundError):
             pass
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("trap", traps.ALL + traps.FOLDERS, ids=str)
+def test_what_was_done_to_a_trap_is_taken_back(tree: Tree, trap: traps.Trap, action: str) -> None:
+    root = tree.root()
+    with traps.laid(trap, tree, "/etc/name"):
+        before = Snapshot(tree)
+        root.begin()
+        try:
+            ACTIONS[action](root, "/etc/name")
+        except (TaskError, OSError):
+            pass
+        root.rollback()
+        assert Snapshot(tree) == before
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("journal", [False, True])
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_nothing_goes_of_a_folder_in_which_something_is_mounted(tree: Tree, kind: str, journal: bool) -> None:
+    source = Tree(tree.path.parent / "source")
+    source.put("/precious", "stays\n")
+    tree.put("/srv/data/first", "x")
+    if kind == "folder":
+        place, what = tree.folder("/srv/data/mounted"), source.path
+    else:
+        place, what = tree.put("/srv/data/mounted"), source / "/precious"
+    root = tree.root()
+    syscalls.mount(str(what), str(place), "none", syscalls.MS_BIND)
+    try:
+        if journal:
+            root.begin()
+        for path in ("/srv", "/srv/data"):
+            with pytest.raises(TaskError, match="Something is mounted on /srv/data/mounted in the image"):
+                root.remove_tree(path)
+        with pytest.raises(TaskError, match="mounted"):
+            root.rename("/srv/data/mounted", "/srv/elsewhere")
+        root.rollback()
+    finally:
+        syscalls.umount(str(place))
+        root.close()
+    assert source.text("/precious") == "stays\n"
+    assert tree.text("/srv/data/first") == "x"
 
 
 # --- what it does where nothing is trapped ---
@@ -226,3 +290,199 @@ def test_a_tree_that_was_let_go_can_be_unmounted(tree: Tree) -> None:
     root.close()
     root.close()
     assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+# --- whole trees, new names, owners by name ---
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/var/www:/bin/sh\nweb:x:99:99::/:/bin/sh\nbad:x:1e3:0::/:/bin/sh\n"
+GROUP = "root:x:0:\nadm:x:4:web\nbroken:x:4294967295:\n"
+
+
+@pytest.fixture
+def accounts(tree: Tree) -> Tree:
+    tree.put("/etc/passwd", PASSWD)
+    tree.put("/etc/group", GROUP)
+    return tree
+
+
+def test_owners_by_the_images_own_names(accounts: Tree) -> None:
+    root = accounts.root()
+    root.write("/a", "x", uid="web", gid="adm")
+    root.mkdir("/b", 0o750, "web", "adm")
+    root.write("/c", "x")
+    root.chown("/c", "web", 7)
+    assert [accounts.owner(path) for path in ("/a", "/b", "/c")] == [(33, 4), (33, 4), (33, 7)]
+
+
+@pytest.mark.parametrize("name", ["nobody", "bad", "", "33", "adm"])
+def test_a_user_that_is_not_in_the_image(accounts: Tree, name: str) -> None:
+    root = accounts.root()
+    with pytest.raises(TaskError, match="does not exist in the image") as caught:
+        root.write("/a", "x", uid=name)
+    assert caught.value.code == "E-USER"
+    with pytest.raises(TaskError):
+        root.install("/a", "x", owner=name)
+    assert not (accounts / "/a").exists()
+
+
+@pytest.mark.parametrize("name", ["nobody", "broken", "", "web"])
+def test_a_group_that_is_not_in_the_image(accounts: Tree, name: str) -> None:
+    with pytest.raises(TaskError, match=f"The group '{name}' does not exist in the image"):
+        accounts.root().chown("/etc/passwd", 0, name)
+
+
+def test_root_is_in_every_image(tree: Tree) -> None:
+    tree.root().install("/etc/a", "x", owner="root", group="root")
+    assert tree.owner("/etc/a") == (0, 0)
+
+
+@pytest.mark.root
+def test_install_settles_content_owner_and_mode_once(accounts: Tree) -> None:
+    root = accounts.root()
+    accounts.put("/srv/app.conf", "old\n", mode=0o666)
+    assert root.install("/srv/app.conf", "new\n", owner="web", mode=0o640) is True
+    assert (accounts.text("/srv/app.conf"), accounts.mode("/srv/app.conf")) == ("new\n", 0o640)
+    assert accounts.owner("/srv/app.conf") == (33, 34), "the group is the user's own"
+    assert root.install("/srv/app.conf", "new\n", owner="web", mode=0o640) is False
+    assert root.install("/srv/app.conf", "new\n", owner="web", mode=0o600) is True
+    assert root.install("/srv/app.conf", "new\n", owner="web", group="adm", mode=0o600) is True
+    assert root.install("/srv/app.conf", "new\n", owner=0, group="adm", mode=0o600) is True
+    assert root.install("/srv/app.conf", "newer\n", owner=0, group="adm", mode=0o600) is True
+    assert (accounts.mode("/srv/app.conf"), accounts.owner("/srv/app.conf")) == (0o600, (0, 4))
+    assert root.install("/new/folder/app", b"\xff") is True
+    assert (accounts.mode("/new/folder/app"), accounts.mode("/new")) == (0o644, 0o755)
+
+
+def test_a_folder_goes_with_all_that_is_in_it(tree: Tree) -> None:
+    tree.put("/outside", "stays")
+    tree.put("/srv/a/b/c", "x")
+    tree.put("/srv/a/b/.d", "x", mode=0)
+    tree.link("/srv/a/link", "/outside")
+    tree.link("/srv/a/folders", "..")
+    os.mkfifo(tree / "/srv/a/fifo")
+    os.mkdir(tree / "/srv/a/line\nbreak\x1b")
+    (tree / "/srv/a").chmod(0)
+    root = tree.root()
+    assert root.remove_tree("/srv/a") is True
+    assert root.remove_tree("/srv/a") is False
+    assert root.remove_tree("/nowhere/at/all") is False
+    assert tree.names() == ["/outside", "/srv"]
+
+
+def test_a_symlink_to_a_folder_goes_itself(tree: Tree) -> None:
+    tree.put("/srv/a/b", "stays")
+    tree.link("/link", "/srv/a")
+    assert tree.root().remove_tree("/link") is True
+    assert tree.names() == ["/srv", "/srv/a", "/srv/a/b"]
+
+
+@pytest.mark.parametrize("path", ["/", "/.", "/srv/..", "//"])
+def test_the_root_folder_stays(tree: Tree, path: str) -> None:
+    tree.put("/srv/a")
+    with pytest.raises(TaskError):
+        tree.root().remove_tree(path)
+    with pytest.raises(TaskError):
+        tree.root().rename(path, "/srv/b")
+    assert tree.names() == ["/srv", "/srv/a"]
+
+
+def test_folders_that_are_too_deep_or_too_full_stay(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = "/deep" + "/x" * 250
+    tree.folder(deep)
+    tree.put("/full/a")
+    tree.put("/full/b/c")
+    root = tree.root()
+    with pytest.raises(TaskError, match="more than 200 deep"):
+        root.remove_tree("/deep/x")
+    monkeypatch.setattr("helper_agent.tree.removal.ENTRIES_MAX", 3)
+    monkeypatch.setattr("helper_agent.tree.reading.ENTRIES_MAX", 2)
+    with pytest.raises(TaskError, match="more than 3 names"):
+        root.remove_tree("/full")
+    with pytest.raises(TaskError, match="more than 2 names"):
+        list(root.walk("/full"))
+    assert (tree / deep).exists()
+    assert (tree / "/full/b/c").exists()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("journal", [False, True])
+def test_nothing_goes_of_a_folder_with_an_immutable_file(tree: Tree, journal: bool) -> None:
+    root = tree.root()
+    tree.put("/srv/a/first")
+    for trap in (trap for trap in traps.ALL if trap.name in ("immutable", "append-only")):
+        with traps.laid(trap, tree, "/srv/a/second"):
+            if journal:
+                root.begin()
+            with pytest.raises(TaskError, match="/srv/a/second in the image is"):
+                root.remove_tree("/srv")
+            root.commit()
+    assert (tree / "/srv/a/first").exists()
+
+
+def test_names_change(tree: Tree) -> None:
+    root = tree.root()
+    tree.put("/etc/a", "a\n", mode=0o600)
+    tree.put("/etc/b", "b\n")
+    tree.put("/srv/x/y", "y\n")
+    tree.link("/etc/link", "a")
+    root.rename("/etc/a", "/etc/b")
+    root.rename("/etc/link", "/new/folder/link")
+    root.rename("/srv/x", "/srv/z")
+    root.rename("/etc/b", "/etc/b")
+    root.rename("/srv/z", "/srv/z")
+    assert tree.files() == {"/etc/b": b"a\n", "/new/folder/link": "-> a", "/srv/z/y": b"y\n"}
+    assert tree.mode("/etc/b") == 0o600
+
+
+def test_one_of_two_hard_links_is_renamed_to_the_other(tree: Tree) -> None:
+    os.link(tree.put("/one", "x"), tree / "/two")
+    tree.root().rename("/one", "/two")
+    assert tree.files() == {"/two": b"x"}
+
+
+def test_what_can_not_be_renamed(tree: Tree) -> None:
+    root = tree.root()
+    tree.put("/a/b/c")
+    tree.put("/file")
+    os.mkfifo(tree / "/fifo")
+    for old, new, words in (
+        ("/file", "/a", "/a in the image is a folder"),
+        ("/file", "/fifo", "/fifo in the image is a FIFO"),
+        ("/a", "/file", "/file in the image is a regular file"),
+        ("/a", "/a/b/d", "can't go into itself"),
+    ):
+        with pytest.raises(TaskError, match=words):
+            root.rename(old, new)
+    before = tree.names()
+    with pytest.raises(FileNotFoundError):
+        root.rename("/nothing", "/new/folder/x")
+    assert tree.names() == before
+
+
+def test_a_walk_names_all_and_follows_nothing(tree: Tree) -> None:
+    tree.put("/srv/a/one")
+    tree.put("/srv/a/.two/three")
+    tree.put("/srv/b")
+    tree.link("/srv/a/up", "..")
+    tree.link("/srv/c", "/etc")
+    tree.put("/etc/x")
+    root = tree.root()
+    paths = ["/srv/a", "/srv/b", "/srv/c", "/srv/a/.two", "/srv/a/one", "/srv/a/up", "/srv/a/.two/three"]
+    assert list(root.walk("/srv")) == paths
+    assert sorted(root.walk("/")) == tree.names()
+    for path in root.walk("/srv"):
+        root.remove_tree(path)
+    assert root.listdir("/srv") == []
+    with pytest.raises(FileNotFoundError):
+        list(root.walk("/nowhere"))
+
+
+def test_the_path_is_lent(tree: Tree) -> None:
+    root = tree.root()
+    assert root.path == str(tree.path)
+    root.lend_path(False)
+    with pytest.raises(TaskError) as caught:
+        _ = root.path
+    assert "tree-path" in caught.value.remedy
+    root.lend_path(True)
+    assert root.path == str(tree.path)

@@ -139,8 +139,8 @@ def with_ini(text: str, section: str, style: Style, value: str | None) -> str:
         first = starts[0] if starts else len(lines)
         _set(lines, style, value, [range(first)], _last_place(lines, style, first))
         return "".join(lines)
-    stops = [*starts[1:], len(lines)]
-    spans = [range(at + 1, stop) for (at, name), stop in zip(headers, stops, strict=True) if style.same(name, section)]
+    stops = [*starts[1:], len(lines)]  # one too many where there is no section
+    spans = [range(at + 1, stop) for (at, name), stop in zip(headers, stops, strict=False) if style.same(name, section)]
     if spans:
         settings = [at + 1 for at in spans[0] if not style.is_comment(lines[at])]
         _set(lines, style, value, spans, max(settings, default=spans[0].start))
@@ -169,7 +169,10 @@ def _set(lines: list[str], style: Style, value: str | None, spans: Sequence[rang
             lines[at] = style.line(before, value) + _end(lines[at])
         return
     likely = [(score, -at) for span in spans for at in span if (score := style.proposes(lines[at]))]
-    _insert(lines, 1 - max(likely)[1] if likely else place, [style.line("", value)])
+    at = 1 - max(likely)[1] if likely else place
+    # A last line that wants to go on takes an empty one in, not the new one
+    empty = [""] if style.mark and at and _continues(lines[at - 1]) and not style.is_comment(lines[at - 1]) else []
+    _insert(lines, at, [*empty, style.line("", value)])
 
 
 def _insert(lines: list[str], at: int, new: Sequence[str]) -> None:

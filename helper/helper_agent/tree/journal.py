@@ -160,7 +160,9 @@ class Journal(Changes):
         now = os.fstat(fd)
         if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
             self._chown(fd, before.st_uid, before.st_gid)
-        os.fchmod(fd, stat.S_IMODE(before.st_mode))  # after chown, which takes set-user-ID away
+        # After chown, which takes set-user-ID away; and only if it was changed, which an immutable file refused
+        if os.fstat(fd).st_mode != before.st_mode:
+            os.fchmod(fd, stat.S_IMODE(before.st_mode))
         there = attributes(fd)
         for name, value in named.items():
             if there.get(name) != value:  # chown takes security.capability away
