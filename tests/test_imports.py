@@ -95,6 +95,11 @@ def test_the_kit_never_imports_the_host(path: Path) -> None:
     assert not [module for module in imports(path) if named(module, ("helper_host", "host", "tests"))]
 
 
+def test_of_the_host_only_the_authors_command_imports_the_kit() -> None:
+    users = [path for path in HOST if any(named(module, ("helper_kit",)) for module in imports(path))]
+    assert [path.name for path in users] == ["task.py"]
+
+
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
 def test_tasks_import_the_api_and_where_distros_and_disks_differ(path: Path) -> None:
     for module in imports(path):

@@ -128,6 +128,18 @@ def test_the_tool_tells_what_is_installed(node: Node) -> None:
     assert "in order" in run(node.tool, "check").stdout
 
 
+def test_authors_of_tasks_can_work_on_a_node(node: Node, tmp_path: Path) -> None:
+    assert run(node.tool, "task", "new", "org.example.motd", "--folder", tmp_path).returncode == 0
+    assert run(node.tool, "task", "lint", tmp_path).stderr == "1 task: no errors, no warnings\n"
+    (tmp_path / "tree/etc").mkdir(parents=True)
+    tried = run(node.tool, "task", "run", tmp_path / "org.example.motd.py", "--root", tmp_path / "tree")
+    assert tried.stdout.splitlines()[-1] == "org.example.motd: done", tried.stderr
+    assert (tmp_path / "tree/etc/motd").read_text() == "hello, web1.example.org\n"
+    listed = run(node.tool, "task", "list")
+    assert "grow-filesystem" in listed.stdout
+    assert listed.stderr == "", "they are those of the helper image"
+
+
 def test_owners_and_modes(node: Node) -> None:
     for path in node.top.rglob("*"):
         status = path.lstat()

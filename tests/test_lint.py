@@ -20,4 +20,5 @@ def test_ruff() -> None:
 
 
 def test_types_are_strict() -> None:
-    check("mypy", "--no-error-summary", "--cache-dir", "build/mypy", "host/helper_host", "helper/helper_agent", "tests")
+    packages = ("host/helper_host", "helper/helper_agent", "helper/helper_kit")
+    check("mypy", "--no-error-summary", "--cache-dir", "build/mypy", *packages, "tests")

@@ -85,7 +85,8 @@ def run(trial: Trial, settings: Settings) -> None:
         settings = settings.changed(
             image_folders=(os.path.dirname(image),),
             tasks_folder=_tasks(trial.item, settings.tasks_folder, f"{folder}/tasks.d"),
-            run_folder=f"{folder}/run",
+            # not a temporary one: what is known of this machine (KVM, the helper image) is remembered there
+            run_folder=f"{settings.run_folder}/tasks",
             node_hooks="",
             verbose=trial.verbose or settings.verbose,
         )

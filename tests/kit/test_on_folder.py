@@ -11,12 +11,16 @@ from helper_kit import files, on_folder
 from tests.kit import tasks
 
 
-def run(path: str, tree: Path, options: dict[str, object] | None = None, **more: str) -> tuple[bool, list[str]]:
+def run(
+    path: str, tree: Path, options: dict[str, object] | None = None, *, distro: str = "", name: str = ""
+) -> tuple[bool, list[str]]:
     """Whether it went well, and the lines that were shown"""
     shown: list[str] = []
-    well = on_folder.run(
-        files.load(path), str(tree), options or {}, lambda text: shown.extend(text.splitlines()), **more
-    )  # type: ignore[arg-type]
+
+    def say(text: str) -> None:
+        shown.extend(text.splitlines())
+
+    well = on_folder.run(files.load(path), str(tree), options or {}, say, distro=distro, name=name)
     return well, shown
 
 
