@@ -63,6 +63,10 @@ class Guard:
         """The VM's process is now `pid`: it must be gone before anything is wiped"""
         self._tell(b"%d\n" % pid)
 
+    def watch_group(self, pid: int) -> None:
+        """As `watch`, for the leader of a process group: all of the group must be gone"""
+        self._tell(b"-%d\n" % pid)
+
     def _tell(self, word: bytes) -> None:
         try:
             os.write(self._writer, word)
@@ -74,17 +78,18 @@ def _watch(reader: int, wipe: Callable[[], None]) -> None:
     os.setsid()
     for number in (*ENDINGS, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    armed, vm, digits = False, -1, b""
+    armed, vm, group, digits = False, -1, 0, b""
     while word := os.read(reader, 1):
         if word in (ARM, DISARM):
             armed = word == ARM
         elif word == b"\n":
             # a pidfd, because by the time it is needed the number may belong to somebody else
-            vm, digits = _open_process(int(digits), vm), b""
+            pid, digits = int(digits), b""
+            vm, group = _open_process(abs(pid), vm), max(-pid, 0)
         else:
             digits += word
     if vm >= 0:
-        _end(vm)
+        _end(vm, group)
     if armed:
         wipe()
 
@@ -98,9 +103,11 @@ def _open_process(pid: int, previous: int) -> int:
         return -1
 
 
-def _end(vm: int) -> None:
+def _end(vm: int, group: int) -> None:
     try:
         signal.pidfd_send_signal(vm, signal.SIGKILL)
+        if group:
+            os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         return
     # not select(2), which takes no descriptor above 1023

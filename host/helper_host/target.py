@@ -18,6 +18,7 @@ from helper_host.image.writer import Writer
 from helper_host.log import Log
 
 AGAIN = "gnt-instance reinstall starts over"
+NO_SYSTEM = f"The instance's disk holds no system now: its head is empty; {AGAIN}."
 
 
 class Target:
@@ -84,5 +85,5 @@ class Target:
         if not self._touched:
             return "The instance's disk was not touched."
         if self._writer is not None:
-            return f"The instance's disk holds no system now: its head is empty; {AGAIN}."
+            return NO_SYSTEM
         return "The helper had begun to work on what is on the instance's disk: it may be half changed."

@@ -58,6 +58,28 @@ def names(path: str) -> list[str]:
         os.close(folder)
 
 
+def check_way(path: str) -> None:
+    """Whether nobody but root can put something else at `path`: it, and every folder on its real way, are root's
+
+    Raises:
+        FileNotFoundError
+        Untrusted: `why` begins with the name of the folder if it isn't `path` itself
+    """
+    real = os.path.realpath(path)
+    way = real
+    while True:
+        status = os.stat(way)
+        # in a folder such as /tmp everybody may add things, but nobody can replace those of root
+        if not (way != real and status.st_mode & stat.S_ISVTX and status.st_uid == 0):
+            try:
+                _check(way, status)
+            except Untrusted as error:
+                raise Untrusted(error.why if way == path else f"is in {way}, which {error.why}", error.remedy) from None
+        if way == "/":
+            return
+        way = os.path.dirname(way)
+
+
 def _open(path: str, flags: int) -> int:
     try:
         return os.open(path, flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from helper_host.guard import Guard
 def wipe():
     open({mark!r}, "w").write(str(os.path.exists("/proc/{vm}")))
 with Guard(wipe) as guard:
-    guard.watch({vm})
+    guard.{watch}({vm})
     if {armed}:
         guard.arm()
     if {disarmed}:
@@ -28,9 +29,9 @@ with Guard(wipe) as guard:
 """
 
 
-def owner(mark: Path, vm: int, *, armed: bool, disarmed: bool = False) -> subprocess.Popen[str]:
+def owner(mark: Path, vm: int, *, armed: bool, disarmed: bool = False, watch: str = "watch") -> subprocess.Popen[str]:
     """A process with a guard; it ends well when its stdin ends"""
-    script = OWNER.format(path=sys.path, mark=str(mark), vm=vm, armed=armed, disarmed=disarmed)
+    script = OWNER.format(path=sys.path, mark=str(mark), vm=vm, armed=armed, disarmed=disarmed, watch=watch)
     process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -84,3 +85,19 @@ def test_an_owner_that_lives_has_the_last_word(tmp_path: Path, vm: subprocess.Po
     assert process.returncode == 0
     assert (tmp_path / "wiped").exists() is not disarmed, "whoever leaves without a word has failed"
     assert gone(vm), "a VM that outlives its run is ended all the same"
+
+
+def test_a_dead_owner_ends_a_whole_group(tmp_path: Path) -> None:
+    script = "sleep 60 & echo $!; exec sleep 60"
+    leader = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True, text=True)
+    assert leader.stdout is not None
+    member = os.pidfd_open(int(leader.stdout.readline()))
+    process = owner(tmp_path / "wiped", leader.pid, armed=True, watch="watch_group")
+    process.kill()
+    process.wait()
+    assert gone(leader)
+    poll = select.poll()
+    poll.register(member, select.POLLIN)
+    assert poll.poll(5000), "it was not the leader"
+    os.close(member)
+    assert appears(tmp_path / "wiped")

@@ -86,3 +86,34 @@ def test_a_folder_lists_what_is_no_folder(file: Path, tmp_path: Path) -> None:
     assert trusted.names(str(tmp_path)) == ["fifo", "file", "link"]
     with pytest.raises(Untrusted, match="is not a folder"):
         trusted.names(str(file))
+
+
+def test_nobody_else_may_be_on_the_way(file: Path, tmp_path: Path) -> None:
+    trusted.check_way(str(file))
+    tmp_path.chmod(0o777)
+    with pytest.raises(Untrusted, match=f"is in {tmp_path}, which can be written by others"):
+        trusted.check_way(str(file))
+
+
+@pytest.mark.root
+def test_in_a_sticky_folder_of_roots_nobody_can_replace_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    tmp_path.chmod(0o1777)
+    trusted.check_way(str(folder))
+    os.chown(tmp_path, 12345, 0)
+    with pytest.raises(Untrusted, match="does not belong to root"):
+        trusted.check_way(str(folder))
+
+
+def test_the_way_is_the_real_one(file: Path, tmp_path: Path) -> None:
+    behind = tmp_path / "behind"
+    behind.mkdir()
+    (behind / "file").write_text("")
+    (tmp_path / "link").symlink_to(behind / "file")
+    trusted.check_way(str(tmp_path / "link"))
+    behind.chmod(0o777)
+    with pytest.raises(Untrusted, match=f"is in {behind}"):
+        trusted.check_way(str(tmp_path / "link"))
+    with pytest.raises(FileNotFoundError):
+        trusted.check_way(str(tmp_path / "nothing"))

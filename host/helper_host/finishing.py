@@ -1,0 +1,68 @@
+"""What is done with a disk that the helper has finished: the node hooks
+
+By now it is closed, so that hooks can use it, and it looks finished. It isn't until they have succeeded: a failure,
+a signal and even the death of this process end them and wipe its head, as everywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+
+from helper_host import hooks
+from helper_host.endings import ignore_endings
+from helper_host.errors import ProviderError
+from helper_host.ganeti.environment import Disk
+from helper_host.guard import Guard
+from helper_host.hooks import Hooks
+from helper_host.image.disk import open_disk, wipe_head
+from helper_host.log import Log
+from helper_host.monitor import Monitor
+from helper_host.request import Request
+from helper_host.target import AGAIN, NO_SYSTEM
+
+NO_IMAGE = "none"
+"""In the place of an image's format where what was on the disk has been customised."""
+
+
+def run_hooks(found: Hooks, request: Request, image_type: str, monitor: Monitor) -> None:
+    """Run the node's hooks, one after the other; call from the main thread, when no other is left
+
+    Raises:
+        ProviderError: E-HOOK, or what a signal means; what state the disk is in has been logged by then
+    """
+    disk, log, settings = request.instance.disks[0], request.log, request.settings
+    hooks.warn(found, disk.path, log)
+    variables = hooks.environment(request.variables, disk=disk.path, image_type=image_type)
+    with Guard(lambda: _wipe(disk)) as guard:
+        if image_type != NO_IMAGE:
+            guard.arm()
+        try:
+            for path in found.programs:
+                name = f"hook {os.path.basename(path)}"
+                monitor.start(name)
+                hooks.run(path, variables, settings.node_hooks_timeout, log, guard.watch_group)
+                monitor.end(name)
+        except BaseException:
+            ignore_endings()
+            if image_type == NO_IMAGE:
+                log.info("The helper has finished its work on the disk, but the node's hooks have not.")
+            else:
+                _wipe_and_say(disk, log)
+            raise
+        ignore_endings()
+        guard.disarm()
+
+
+def _wipe_and_say(disk: Disk, log: Log) -> None:
+    try:
+        _wipe(disk)
+    except (OSError, ProviderError) as error:
+        log.warning(f"The head of {disk.path} could not be wiped: {error}")
+        log.warning(f"The instance's disk looks finished, and the hooks were not done: don't start it; {AGAIN}.")
+    else:
+        log.info(NO_SYSTEM)
+
+
+def _wipe(disk: Disk) -> None:
+    with open_disk(disk.path, disk.size) as opened:
+        wipe_head(opened)
