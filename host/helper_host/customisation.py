@@ -14,6 +14,7 @@ from helper_host.helper_image import HelperImage
 from helper_host.image import beside
 from helper_host.layers import Layers
 from helper_host.request import CREATE, Request
+from helper_host.setting_tables import PARAMETERS
 from helper_host.settings import Settings
 from helper_host.tasks import Tasks
 
@@ -96,16 +97,19 @@ def plan(request: Request, asked: Wishes, image: str | None) -> Customisation:
 
 
 def check(settings: Settings, helper: HelperImage) -> None:
-    """What of a plan depends on the node alone: tasks, and the settings' options for them
+    """What of a plan depends on the node alone: tasks, and what the settings say of them
 
     Raises:
-        ProviderError: E-TASKS, E-SETTINGS, E-PARAMETER
+        ProviderError: E-TASKS, E-SETTINGS
     """
     known = tasks.collect(settings, helper)
     layers.from_settings(settings.tasks, known)
-    defaults = parameters.parse({}, settings.parameters)
-    layers.from_parameters(defaults, known, lambda _: None)
-    _check_names("skip_tasks", defaults.skip_tasks, known)
+    try:
+        defaults = parameters.parse({}, settings.parameters)
+        layers.from_parameters(defaults, known, lambda _: None)
+        _check_names("skip_tasks", defaults.skip_tasks, known)
+    except ProviderError as error:
+        raise ProviderError("E-SETTINGS", f"In a table [{PARAMETERS}]: {error.cause}", error.remedy) from None
 
 
 def _custom(request: Request, asked: Wishes) -> TaskFile | None:

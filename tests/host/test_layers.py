@@ -87,7 +87,8 @@ def test_an_option_has_one_way_to_be_set(parameters: Mapping[str, str], words: s
 
 def test_what_the_user_gives_overrides_a_default_of_the_settings_either_way() -> None:
     options, overridden, _ = above(given({"task_options": "hostname.name=a"}, {"hostname": "b"}))
-    assert (options, overridden) == ({"hostname": {"name": "a"}}, {"hostname"})
+    assert options == {"hostname": {"name": "a"}}
+    assert overridden == {"hostname"}
     options, overridden, _ = above(given({"hostname": "b"}, {"task_options": "hostname.name=a swap.file_mib=1"}))
     assert options == {"hostname": {}, "swap": {"file_mib": 1}}
     assert overridden == frozenset()

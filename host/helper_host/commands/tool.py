@@ -2,7 +2,7 @@
 
 version       what is installed here, in one line: the same on all nodes, or one of them is behind
               (gnt-cluster command ganeti-instance-helper version)
-check         whether the settings, every variant and the helper image are in order
+check         whether the settings, every variant, the tasks and the helper image are in order
 parameters    the table of OS parameters, in Markdown
 settings      the commented example of config.toml
 errors        the table of error codes, in Markdown
@@ -55,7 +55,7 @@ def check() -> str:
     """Read everything that a deployment depends on"""
     import threading
 
-    from helper_host import helper_image, settings
+    from helper_host import customisation, helper_image, settings
 
     try:
         files = sorted(os.listdir(os.path.join(paths.SETTINGS, settings.VARIANTS)))
@@ -65,11 +65,13 @@ def check() -> str:
     loaded = [settings.load(), *map(settings.load, names)]
     for folder in dict.fromkeys(each.helper_image for each in loaded):
         helper_image.verify(helper_image.load(folder), None, threading.Event())
+    for each in loaded:
+        customisation.check(each, helper_image.load(each.helper_image))
     for program in dict.fromkeys(each.qemu for each in loaded):
         if not os.access(program, os.X_OK):
             raise ProviderError("E-NODE", f"{program} is not there or can't be run", "install qemu-system-x86")
     variants = f" and {len(names)} of variants" if names else ""
-    return f"settings{variants}, helper image, QEMU: in order"
+    return f"settings{variants}, tasks, helper image, QEMU: in order"
 
 
 def parameters() -> str:

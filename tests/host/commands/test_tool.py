@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 from collections.abc import Iterator
@@ -15,6 +16,16 @@ from helper_host.commands import main, tool
 from helper_host.errors import CODES
 from helper_host.settings import Settings
 from tests.host.manifests import manifest
+
+MOTD = """#!/bin/sh
+# /// task
+# api = 1
+# heading = "Say what this machine is"
+# [options.owner]
+# kind = "str"
+# help = "Domain"
+# ///
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +69,43 @@ def test_check(image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     (image / helper_image.ROOT).write_bytes(b"x")
     assert tool.run(["check"]) == 1
     assert capsys.readouterr().err.startswith("E-HELPER-IMAGE: ")
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        (
+            '[tasks."org.example.motd"]\nownr = "x"\n',
+            "big.toml [tasks]: The task org.example.motd has no option 'ownr'",
+        ),
+        ('[parameters]\nskip_tasks = "nonsense"\n', "there is no task 'nonsense'"),
+        ('[parameters]\ntask_options = "nonsense.x=1"\n', "a task that is not there ('nonsense')"),
+        ('tasks_folder = "/nowhere"\n[tasks."org.example.motd"]\nowner = "x"\n', "not there: org.example.motd"),
+    ],
+)
+def test_check_looks_at_tasks_with_every_variants_settings(
+    image: Path, variant: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(paths, "SETTINGS", str(image))
+    monkeypatch.setattr(settings, "load", functools.partial(settings.load, folder=str(image)))
+    for folder in ("variants", "tasks.d"):
+        (image / folder).mkdir()
+    rows = f'helper_image = "{image}"\ntasks_folder = "{image}/tasks.d"\nqemu = "/bin/true"\n'
+    (image / "config.toml").write_text(rows)
+    (image / "variants" / "good.toml").write_text('[tasks."org.example.motd"]\nowner = "x"\n')
+    (image / "tasks.d" / "org.example.motd.sh").write_text(MOTD)
+    assert tool.run(["check"]) == 0
+    assert "settings and 1 of variants, tasks, helper image" in capsys.readouterr().out
+    (image / "variants" / "big.toml").write_text(variant)
+    assert tool.run(["check"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("E-SETTINGS: ")
+    assert words in message
+    (image / "variants" / "big.toml").unlink()
+    (image / "tasks.d" / "org.example.motd.sh").write_text("#!/bin/sh\n")
+    assert tool.run(["check"]) == 1
+    assert capsys.readouterr().err.startswith("E-TASKS: ")
 
 
 @pytest.mark.parametrize(
