@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from helper_agent.run import CommandFailed, Completed, run
-from tests.vm.cluster.ganeti import IMAGE_STORE, INSTANCES, NETWORK, NODE, Cluster
+from tests.vm.capsule import ROOT
+from tests.vm.cluster.ganeti import IMAGE_STORE, INSTANCES, NETWORK, NODE, Cluster, join
 from tests.vm.conftest import make_key
 from tests.vm.images import debian
 
@@ -21,6 +24,12 @@ IMPORTED = "instance3.test"
 BROKEN = "instance9.test"
 GIB = 1024**3
 PASSWORD = "kept-to-itself-7Yp3"
+EXAMPLES = ROOT / "tests" / "examples"
+CUSTOM = """#!/bin/bash
+set -e
+echo "$SNF_IMAGE_HOSTNAME $SNF_IMAGE_PROPERTY_FLAVOUR" >"$SNF_IMAGE_TARGET/etc/custom"
+"""
+"""A one-off task as snf-image's users write it."""
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +185,32 @@ def test_reinstall_with_other_parameters(cluster: Cluster, instance: str, ssh_ke
         assert cluster.ssh(instance, other, "hostname -f").text.strip() == "other.test"
         with pytest.raises(CommandFailed):
             cluster.ssh(instance, ssh_key, "true")
+
+
+def test_tasks_of_others(cluster: Cluster, instance: str) -> None:
+    """tasks.d on the node, options, a one-off task in snf-image's style and its properties, as Ganeti passes them on"""
+    cluster.stop_instance(instance)
+    folder = cluster.capsule.path("/etc/ganeti/instance-helper/tasks.d")
+    folder.mkdir(exist_ok=True)
+    for name in ("org.example.sshd-hardening.py", "org.example.issue.sh"):
+        shutil.copy(EXAMPLES / name, folder)
+    assert "org.example.sshd-hardening" in cluster.run(["ganeti-instance-helper", "task", "list"]).text
+    settings = {
+        "image": "debian-msdos.qcow2",
+        "task_options": "org.example.sshd-hardening.attempts=2 org.example.sshd-hardening.allow_groups=root,debian",
+        "custom_task": base64.b64encode(CUSTOM.encode()).decode(),
+        "img_properties": '{"flavour": "small", "EXCLUDE_TASK_DeleteSSHKeys": "yes"}',
+    }
+    wrong = {**settings, "task_options": "org.example.sshd-hardening.attempts=few"}
+    refused = cluster.run(["gnt-instance", "reinstall", "--force", "-O", join(wrong), instance], check=False)
+    assert "E-PARAMETER: " in printed(refused)
+    assert "org.example.sshd-hardening.attempts" in printed(refused)
+    cluster.run(["gnt-instance", "reinstall", "--force", "-O", join(settings), instance])
+    assert read(cluster, instance, "/etc/custom") == f"{instance} small\n"
+    hardened = read(cluster, instance, "/etc/ssh/sshd_config.d/00-hardening.conf")
+    assert "MaxAuthTries 2\n" in hardened
+    assert "AllowGroups root debian\n" in hardened
+    assert "host-keys" in cluster.log_of("add", instance)
 
 
 def test_remove(cluster: Cluster, broken: str) -> None:
