@@ -12,11 +12,11 @@ kit: $(KIT)/.done ## the task authors' environment: build/kit/bin/ganeti-instanc
 
 $(KIT)/.venv: pyproject.toml kit.mk
 	@$(SYSTEM_PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory packages PACKAGES=python3-venv
-	rm -rf $(KIT)
-	$(SYSTEM_PYTHON) -m venv $(KIT)
+	@rm -rf $(KIT)
+	@$(SYSTEM_PYTHON) -m venv $(KIT)
 	@$(REQUIREMENTS) kit >$(KIT)/requirements.txt
-	$(KIT_PIP) install -r $(KIT)/requirements.txt setuptools wheel
-	touch $@
+	@$(KIT_PIP) install -r $(KIT)/requirements.txt setuptools wheel
+	@touch $@
 
 # Settings in build/kit/etc/ganeti/instance-helper, the helper image where make helper-image puts it
 $(KIT)/.done: PREFIX := $(CURDIR)/$(KIT)
@@ -25,10 +25,10 @@ $(KIT)/.done: LOCALSTATEDIR := $(CURDIR)/$(KIT)/var
 $(KIT)/.done: RUNSTATEDIR := $(CURDIR)/$(KIT)/run
 $(KIT)/.done: $(KIT)/.venv $(SOURCES)
 	@$(call COPY_PACKAGE,$(KIT)/package)
-	$(KIT_PIP) install --no-deps --no-index --no-build-isolation --force-reinstall $(KIT)/package
+	@$(KIT_PIP) install --no-deps --no-index --no-build-isolation --force-reinstall $(KIT)/package
 	@rm -rf $(KIT)/package
 	@$(call SET_PATHS,$(KIT_SITE))
 	@mkdir -p $(KIT)/lib/ganeti-instance-helper
 	@ln -sfn $(CURDIR)/$(HELPER_IMAGE) $(KIT)/lib/ganeti-instance-helper/image
-	touch $@
+	@touch $@
 	@echo "made: $(KIT)/bin/ganeti-instance-helper; begin with: $(KIT)/bin/ganeti-instance-helper task new org.example.motd"

@@ -11,6 +11,7 @@ import pytest
 
 from helper_kit import builtin, files, lint
 from helper_kit.lint import library
+from helper_kit.lint.program import INTERPRETERS
 from tests.kit import tasks
 
 HELPER_IMAGE = Path(__file__).resolve().parents[2] / "helper-image" / "image.toml"
@@ -69,6 +70,8 @@ def test_a_finding_is_a_line_that_editors_understand(tmp_path: Path) -> None:
                      "23 error uses context.run_in_image without the privilege image-programs", id="image program"),
         pytest.param('context.log.info("written")', "root = context.root; root.path", "23 error uses context.root.path",
                      id="tree path"),
+        pytest.param('context.log.info("written")', 'context.run(["systemctl", "enable", "x"])',
+                     "23 error runs systemctl, which the helper image doesn't have", id="program"),
         pytest.param("api=1,", 'api=1, privileges=("tree-path",),', "10 warning declares the privilege tree-path and",
                      id="unused privilege"),
         pytest.param('context.options.text("owner")', '"me"', "10 warning declares the option owner, which it never",
@@ -89,6 +92,7 @@ def test_what_is_fine(tmp_path: Path) -> None:
         "    from pathlib import PurePosixPath",
         "    name = os.path.join('/etc', PurePosixPath('x').name, os.environ['HELPER_TASK'])",
         "    context.root.exists(name)",
+        "    context.run(['mkfs.ext4', '-V'])",
         "    context.root.remove(name)",
     ]
     text = tasks.GOOD + "\n".join(body) + "\n\n\nif TYPE_CHECKING:\n    from helper_agent.root import Root\n"
@@ -191,6 +195,13 @@ def test_what_the_helper_image_prunes_of_python_is_known() -> None:
     for module in library.PRUNED:
         assert any(fnmatch(module, glob.removeprefix(prefix).removeprefix("lib-dynload/").removesuffix(".py"))
                    for glob in globs) or module == "_gdbm", module  # fmt: skip
+
+
+def test_the_helper_images_programs_are_known() -> None:
+    recipe = tomllib.loads(HELPER_IMAGE.read_text())
+    assert {*recipe["programs"], *recipe["applets"], "sh"} == library.PROGRAMS
+    assert all(library.has_program(name) for name in (*INTERPRETERS, "env", "/usr/sbin/mkfs.ext4"))
+    assert not library.has_program("systemctl")
 
 
 @pytest.mark.root

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from helper_agent.declaration import KIND_WORDS, Task
+from helper_kit.lint import library
 from helper_kit.lint.finding import Finding, Source
 
 READERS = {"text": "str", "number": "int", "flag": "bool", "items": "list"}
@@ -38,6 +39,13 @@ def check(source: Source, task: Task) -> Iterator[Finding]:
         if privilege not in task.privileges and nodes:
             remedy = f'declare privileges=("{privilege}",), or do without'
             yield source.error(nodes[0], f"uses {what} without the privilege {privilege}", remedy)
+    for name, node in uses.programs:
+        if not library.has_program(name):
+            yield source.error(
+                node,
+                f"runs {name}, which the helper image doesn't have",
+                'for a program of the image: context.run_in_image, with privileges=("image-programs",)',
+            )
     kinds = {option.name: option.kind for option in task.options}
     for read in uses.options:
         if read.name not in kinds:
@@ -75,6 +83,8 @@ class Uses:
         self._names: dict[str, set[str]] = {"context": {"context"}, "root": set(), "options": set()}
         self.tree_path: list[ast.AST] = []
         self.image_programs: list[ast.AST] = []
+        self.programs: list[tuple[str, ast.AST]] = []
+        """Programs of the helper that `context.run` is given by name."""
         self.options: list[Read] = []
         self.options_escape = False
         """The options are used in a way that can't be followed, so which are read isn't known."""
@@ -112,8 +122,19 @@ class Uses:
             self.tree_path.append(node)
         if isinstance(node, ast.Attribute) and node.attr == "run_in_image":
             self.image_programs.append(node)
+        if isinstance(node, ast.Call) and (name := self._program(node)):
+            self.programs.append((name, node))
         if isinstance(node, (ast.Attribute, ast.Name)) and self._is(node, "options"):
             self._take_options(node, parents)
+
+    def _program(self, call: ast.Call) -> str:
+        """The literal NAME of `context.run([NAME, ...])`, else "" """
+        run, first = call.func, call.args[0] if call.args else None
+        if not isinstance(run, ast.Attribute) or run.attr != "run" or not isinstance(first, (ast.List, ast.Tuple)):
+            return ""
+        name = first.elts[0] if first.elts else None
+        ours = isinstance(run.value, ast.Name) and run.value.id in self._names["context"]
+        return name.value if ours and isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
 
     def _take_options(self, node: ast.AST, parents: dict[int, ast.AST]) -> None:
         method = parents.get(id(node))

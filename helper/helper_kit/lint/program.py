@@ -12,15 +12,8 @@ from helper_agent.taskfile import TaskFile
 from helper_kit.lint import library
 from helper_kit.lint.finding import ERROR, WARNING, Finding
 
-INTERPRETERS = frozenset(
-    (
-        *("/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/busybox", "/usr/bin/busybox"),
-        *("/bin/python3", "/usr/bin/python3"),
-    )
-)
-"""What the helper image has."""
-BY_NAME = frozenset(("sh", "bash", "python3"))
-"""What `env` finds there."""
+INTERPRETERS = ("sh", "ash", "bash", "busybox", "python3", "awk")
+"""What the helper image has of them, in /bin and /usr/bin."""
 ENV = ("/usr/bin/env", "/bin/env")
 SHELLS = ("sh", "bash")
 X86_64 = 62
@@ -56,8 +49,9 @@ def _interpreter(text: str) -> str:
     words = text.partition("\n")[0][2:].split()
     if words and words[0] in ENV:
         words = [word for word in words[1:] if word != "-S" and "=" not in word]
-        return words[0] if words and words[0] in BY_NAME else ""
-    return os.path.basename(words[0]) if words and words[0] in INTERPRETERS else ""
+        return words[0] if words and words[0] in INTERPRETERS else ""
+    folder, _, name = words[0].rpartition("/") if words else ("", "", "")
+    return name if folder in ("/bin", "/usr/bin") and name in INTERPRETERS else ""
 
 
 def _elf(path: str, content: bytes) -> Iterator[Finding]:
