@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def vm() -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sleep", "60"])
 
 
-def gone(process: subprocess.Popen[bytes], seconds: float = 5.0) -> bool:
+def gone(process: subprocess.Popen[Any], seconds: float = 5.0) -> bool:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
