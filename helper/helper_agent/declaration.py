@@ -92,9 +92,12 @@ class Task(NamedTuple):
 
 def problem(task: Task, *, outside: bool = False) -> str:
     """What is wrong with a declaration, "" if nothing; `outside`: of a task that doesn't come with the helper"""
+    return _wrong_type(task) or _wrong_value(task, outside) or _option_problem(task)
+
+
+def _wrong_value(task: Task, outside: bool) -> str:
     names = [option.name for option in task.options]
     checks = (
-        _wrong_type(task),
         _name_problem(task.name, outside),
         "" if task.phase in PHASES else f"declares the phase {task.phase!r}, which is none of {', '.join(PHASES)}",
         _unknown("actions", task.actions, ACTIONS),
@@ -102,17 +105,25 @@ def problem(task: Task, *, outside: bool = False) -> str:
         "" if len(set(names)) == len(names) else "declares an option twice",
         ""
         if 0 < task.timeout <= TIMEOUT_MAX
-        else f"declares a timeout of {task.timeout} s, not of 1 to {TIMEOUT_MAX:g}",
+        else f"declares a timeout of {_shown(task.timeout)} s, not of 1 to {TIMEOUT_MAX:g}",
         _version_problem(task.api, outside),
     )
-    return next((text for text in checks if text), "") or _option_problem(task)
+    return next((text for text in checks if text), "")
+
+
+def _shown(value: object) -> str:
+    """`value` for an error; Python refuses to spell numbers of thousands of digits"""
+    try:
+        return f"{value!r:.200}"
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _wrong_type(task: Task) -> str:
     for field in ("after", "before", "families", "distros", "actions", "privileges"):
         value = getattr(task, field)
         if type(value) is not tuple or not all(type(item) is str for item in value):
-            return f"declares {field} = {value!r}, which is no tuple of texts"
+            return f"declares {field} = {_shown(value)}, which is no tuple of texts"
     if type(task.options) is not tuple or not all(isinstance(item, Option) for item in task.options):
         return "declares options that are no tuple of Option(...)"
     for field, kinds in (
@@ -123,7 +134,12 @@ def _wrong_type(task: Task) -> str:
         ("api", (int,)),
     ):
         if type(getattr(task, field)) not in kinds:
-            return f"declares {field} = {getattr(task, field)!r}, which is of another type than it should be"
+            return f"declares {field} = {_shown(getattr(task, field))}, which is of another type than it should be"
+    for option in task.options:
+        if type(option.name) is not str or not option.name.replace("_", "a").isalnum() or not option.name.isascii():
+            return f"declares an option named {_shown(option.name)}; use letters, digits and underscores"
+        if type(option.help) is not str or type(option.secret) is not bool:
+            return f"declares for the option {option.name} a help that is no text, or secret as neither True nor False"
     return ""
 
 
@@ -141,7 +157,10 @@ def _name_problem(name: str, outside: bool) -> str:
 
 def _version_problem(api: int, outside: bool) -> str:
     if api > API_VERSION:
-        return f"was written for version {api} of the task API, this is version {API_VERSION}: install a newer helper"
+        wanted = _shown(api)
+        return (
+            f"was written for version {wanted} of the task API, this is version {API_VERSION}: install a newer helper"
+        )
     if outside and api < 1:
         return f"doesn't name the version of the task API that it was written for: api={API_VERSION}"
     return ""
@@ -154,10 +173,8 @@ def _unknown(what: str, values: tuple[str, ...], known: tuple[str, ...]) -> str:
 
 def _option_problem(task: Task) -> str:
     for option in task.options:
-        if type(option.name) is not str or not option.name.replace("_", "a").isalnum() or not option.name.isascii():
-            return f"declares an option named {option.name!r}; use letters, digits and underscores"
         if option.kind not in KINDS:
-            return f"declares the option {option.name} of the unknown kind {option.kind!r}"
+            return f"declares the option {option.name} of the unknown kind {_shown(option.kind)}"
         if option.default is not None and not fits(option.kind, option.default):
             return f"declares for the option {option.name} a default that is not {KIND_WORDS[option.kind]}"
     return ""

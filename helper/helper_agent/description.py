@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from helper_agent.protocol import IMAGE_DESCRIPTION
+from helper_agent.protocol import IMAGE_DESCRIPTION, INT_MAX
 from helper_agent.records import NamedTuple
 
 FORMAT = 1
@@ -64,9 +64,9 @@ def parse(document: bytes) -> Description:
         raise DescriptionError(f"has more than {SIZE_MAX} bytes")
     try:
         table = tomllib.loads(document.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number with thousands of digits
         raise DescriptionError(f"is not TOML: {error}") from None
-    if table.pop("format", None) != FORMAT:
+    if type(version := table.pop("format", None)) is not int or version != FORMAT:
         raise DescriptionError(f"doesn't say format = {FORMAT}")
     known = {name: table.pop(name) for name in (*_PARSERS, "options") if name in table}
     remarks = tuple(f"knows nothing of {name!r} here" for name in sorted(table))
@@ -76,26 +76,33 @@ def parse(document: bytes) -> Description:
 
 def _text(name: str, value: object) -> str:
     if type(value) is not str or not NAME.fullmatch(value):
-        raise DescriptionError(f"has {name} = {value!r:.80}, which is no name")
+        raise DescriptionError(f"has {name} = {_shown(value)}, which is no name")
     return value
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # Python refuses to spell numbers of thousands of digits
+        return "a very long number"
 
 
 def _names(name: str, value: object) -> tuple[str, ...]:
     if type(value) is not list or not value:
-        raise DescriptionError(f"has {name} = {value!r:.80}, which is no list of names")
+        raise DescriptionError(f"has {name} = {_shown(value)}, which is no list of names")
     return tuple(_text(name, item) for item in value)
 
 
 def _size(name: str, value: object) -> int:
     match = SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise DescriptionError(f'has {name} = {value!r:.80}, which is no size such as "4g"')
+        raise DescriptionError(f'has {name} = {_shown(value)}, which is no size such as "4g"')
     return int(match[1]) * UNITS[match[2].lower()]
 
 
 def _flag(name: str, value: object) -> bool:
     if type(value) is not bool:
-        raise DescriptionError(f"has {name} = {value!r:.80}, which is neither true nor false")
+        raise DescriptionError(f"has {name} = {_shown(value)}, which is neither true nor false")
     return value
 
 
@@ -121,6 +128,8 @@ def _flatten(value: Mapping[str, Any], table: str, task: str, into: dict[str, di
             raise DescriptionError(f"has the option {name!r} of no task; write [{table}.TASK]")
         elif type(item) not in (str, int, bool) and not (type(item) is list and all(type(one) is str for one in item)):
             raise DescriptionError(f"has for {task}.{name} no text, number, truth value or list of texts")
+        elif type(item) is int and abs(item) > INT_MAX:
+            raise DescriptionError(f"has for {task}.{name} a number that is too large")
         else:
             into.setdefault(task, {})[name] = item
 

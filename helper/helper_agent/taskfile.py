@@ -37,6 +37,7 @@ IGNORED = re.compile(
     r"(?i)\..*|.*~|.*\.(bak|toml|rpmsave|rpmnew|rpmorig)|.*\.dpkg-.*|readme.*|test_.*\.py|conftest\.py"
 )
 """Names of files in a tasks folder that are no tasks: an editor's and a packager's, tests, sidecars of programs."""
+START = re.compile(r"(?m)^# /// task$")
 BLOCK = re.compile(r"(?m)^# /// task$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 """PEP 723's reference expression, for blocks of type task."""
 
@@ -185,7 +186,10 @@ def _literal(node: ast.expr, what: str) -> Any:
 def _program(source: str, content: bytes, sidecar: bytes | None, one_off: bool) -> TaskFile:
     document = sidecar
     if document is None:
-        match = BLOCK.search(content.decode("utf-8", "replace").replace("\r\n", "\n"))
+        text = content.decode("utf-8", "replace").replace("\r\n", "\n")
+        # Not BLOCK.search: with many beginnings and no end it would take time by the square of their number
+        start = START.search(text)
+        match = BLOCK.match(text, start.start()) if start else None
         if match:
             lines = match["content"].splitlines(keepends=True)
             document = "".join(line[2:] if line.startswith("# ") else line[1:] for line in lines).encode()
@@ -233,5 +237,5 @@ def _toml(document: bytes) -> dict[str, Any]:
 
     try:
         return tomllib.loads(document.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number with thousands of digits
         raise DeclarationError(f"has a declaration that is not TOML: {error}") from None
