@@ -70,7 +70,7 @@ $(WHEELS)/.package: $(WHEELS)/.dependencies $(SOURCES) pyproject.toml LICENSE $(
 
 # The virtual environment is written by hand: venv would write the place where it is made into it, and bring pip.
 .SILENT: $(STAGE)/.done $(STAGE).for install uninstall dist
-$(STAGE)/.done: $(WHEELS)/.package $(STAGE).for $(wildcard host/definition/* host/examples/*) install.mk
+$(STAGE)/.done: $(WHEELS)/.package $(STAGE).for $(wildcard host/definition/* host/examples/* docs/*) install.mk
 	rm -rf $(STAGE)
 	mkdir -p $(STAGE)/venv/bin $(SITE)
 	ln -s $(INTERPRETER) $(STAGE)/venv/bin/$(PYTHON_NAME)
@@ -82,12 +82,13 @@ $(STAGE)/.done: $(WHEELS)/.package $(STAGE).for $(wildcard host/definition/* hos
 	rm -rf $(SITE)/bin
 	$(call SET_PATHS,$(SITE))
 	$(COMPILE) -s $(CURDIR)/$(STAGE) -p $(LIBDIR) $(CURDIR)/$(SITE)
-	mkdir -p $(STAGE)/os $(STAGE)/sbin $(STAGE)/doc
+	mkdir -p $(STAGE)/os $(STAGE)/sbin $(STAGE)/doc $(STAGE)/manual
 	for name in $(SCRIPTS); do \
 	  sed '1s|.*|#!$(LIBDIR)/venv/bin/python3 -I|' host/definition/$$name >$(STAGE)/os/$$name; done
 	cp host/definition/ganeti_api_version host/definition/parameters.list $(STAGE)/os
 	sed '1s|.*|#!$(LIBDIR)/venv/bin/python3 -I|' host/definition/ganeti-instance-helper >$(STAGE)/sbin/ganeti-instance-helper
 	cp LICENSE $(wildcard README.md) host/examples/* $(STAGE)/doc
+	cp docs/*.md $(STAGE)/manual
 	$(STAGE)/venv/bin/python3 -I -c 'from helper_host.settings import example; print(example(), end="")' \
 	  >$(STAGE)/doc/config.toml
 	cp host/definition/variants.list $(STAGE)/doc/variants.list
@@ -134,6 +135,8 @@ install: $(STAGE)/.done helper-image ## install on this machine (PREFIX, SYSCONF
 	$(call KEEP_OR_PUT,config.toml)
 	$(call KEEP_OR_PUT,variants.list)
 	install -m 644 $(STAGE)/doc/* $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(DOCDIR)/docs
+	install -m 644 $(STAGE)/manual/* $(DESTDIR)$(DOCDIR)/docs
 	install -m 755 $(STAGE)/sbin/ganeti-instance-helper $(DESTDIR)$(PREFIX)/sbin
 	ln -sfn $(SETTINGSDIR)/variants.list $(STAGE)/os/variants.list
 	$(call SWAP_FOLDER,$(STAGE)/os,$(OSDIR)/helper)

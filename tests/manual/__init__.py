@@ -6,17 +6,15 @@ A page has `<!-- made by make manual: NAME -->` and `<!-- end -->` around what t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
 PART = re.compile(r"(<!-- made by make manual: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
-def pages() -> Iterator[Path]:
+def pages() -> list[Path]:
     """All that may have generated parts"""
-    yield HERE / "README.md"
-    yield from sorted((HERE / "docs").glob("*.md"))
+    return [HERE / "README.md", *sorted((HERE / "docs").glob("*.md"))]
 
 
 def current(text: str) -> str:

@@ -78,8 +78,7 @@ def _arguments(arguments: ast.arguments) -> str:
     if arguments.kwonlyargs:
         parts += ["*"]
         parts += [
-            _argument(each, default)
-            for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+            _argument(each, default) for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         ]
     return ", ".join(parts)
 

@@ -15,9 +15,15 @@ from helper_host.ganeti import parameters
 from helper_kit import builtin, fake_tree, recorded, testing, trees
 from helper_kit.manual import task_page
 from helper_kit.rehearsal import DEVICES
+from tests.manual import HERE
 from tests.manual.members import Member, markdown, members
 
-KINDS = {"str": "`context.options.text(name)`", "int": "`.number(name)`", "bool": "`.flag(name)`", "list": "`.items(name)`"}
+KINDS = {
+    "str": "`context.options.text(name)`",
+    "int": "`.number(name)`",
+    "bool": "`.flag(name)`",
+    "list": "`.items(name)`",
+}
 
 
 def parameters_table() -> str:
@@ -98,11 +104,17 @@ def environment() -> str:
     groups = {"Ours": "HELPER_", "snf-image's": "SNF_IMAGE_"}
     text = []
     for title, prefix in groups.items():
-        rows = [(f"`{name}`", f"`{value}`" if value else "(empty)") for name, value in found.items() if name.startswith(prefix)]
+        rows = [
+            (f"`{name}`", f"`{value}`" if value else "(empty)")
+            for name, value in found.items()
+            if name.startswith(prefix)
+        ]
         text.append(f"{title}:\n\n" + _table(("variable", "for example"), sorted(rows)))
     rest = [name for name in found if not name.startswith(tuple(groups.values()))]
     names = ", ".join(f"`{name}`" for name in sorted(rest))
-    return "\n\n".join((*text, f"Ganeti's own, as its OS interface has them, and a few that every program has: {names}."))
+    return "\n\n".join(
+        (*text, f"Ganeti's own, as its OS interface has them, and a few that every program has: {names}.")
+    )
 
 
 def stdin() -> str:
@@ -119,7 +131,7 @@ def image_description() -> str:
         ("`users`", "whom password and keys are for: any task's option `users`", '`["debian"]`'),
         ("`skip_tasks`", "tasks that are not run, on top of others", '`["host-keys"]`'),
         ("`min_disk`", "size that the first disk must have", '`"4g"`'),
-        ("`image_tasks`", "asks that the image's programs replace tasks; the setting of that name has to allow it", "`true`"),
+        ("`image_tasks`", "asks that its programs replace tasks; the setting of that name has to allow it", "`true`"),
         ("`[options.\"TASK\"]`", "a task's options", '`owner = "example.org"`'),
     ]  # fmt: skip
     assert {name.strip("`") for name, _, _ in rows} >= set(description.Description._fields) - {"options", "remarks"}
@@ -129,10 +141,10 @@ def image_description() -> str:
 def snf_names() -> str:
     """Which tasks of snf-image are which of ours"""
     rows = [
-        (f"`{ours}`", ", ".join(f"`{name}`" for name in theirs), f"`{snf.OVERWRITTEN[ours]}`" if ours in snf.OVERWRITTEN else "")
+        (f"`{ours}`", _names(theirs), _names([snf.OVERWRITTEN[ours]] if ours in snf.OVERWRITTEN else []))
         for ours, theirs in snf.NAMES.items()
-    ]  # fmt: skip
-    rows += [("none", ", ".join(f"`{name}`" for name in snf.WITHOUT_OURS), "")]
+    ]
+    rows += [("none", _names(snf.WITHOUT_OURS), "")]
     return _table(("here", "in snf-image (`EXCLUDE_TASK_...`)", "replaced by `overwrite_task_...`"), rows)
 
 
@@ -158,6 +170,13 @@ def limits() -> str:
         ("an image's description", f"{description.SIZE_MAX >> 10} KiB"),
     ]
     return _table(("what", "limit"), rows)
+
+
+def example(name: str) -> str:
+    """A file of tests/examples"""
+    language = "python" if name.endswith(".py") else "bash"
+    text = (HERE / "tests" / "examples" / name).read_text(encoding="utf-8")
+    return f"```{language}\n{text.strip()}\n```"
 
 
 def kit() -> str:
@@ -192,6 +211,8 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "task-settings": task_settings,
     "limits": limits,
     "kit": kit,
+    "example-sshd": lambda: example("org.example.sshd-hardening.py"),
+    "example-program": lambda: example("org.example.issue.sh"),
 }
 
 
@@ -199,8 +220,11 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
 
 
 def _example_task() -> declaration.Task:
-    Option = declaration.Option
-    made = (Option("owner", "str", "", "example.org"), Option("groups", "list", "", ["web"]), Option("token", "str", "", secret=True))  # fmt: skip
+    made = (
+        declaration.Option("owner", "str", "", "example.org"),
+        declaration.Option("groups", "list", "", ["web"]),
+        declaration.Option("token", "str", "", secret=True),
+    )
     return declaration.Task("org.example.motd", "filesystems", options=made, api=1)
 
 
@@ -228,6 +252,10 @@ def _example_context() -> api.Context:
         variables=facts,
         properties={"OSFAMILY": "linux"},
     )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _line(text: str) -> str:
