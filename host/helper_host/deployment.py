@@ -22,7 +22,7 @@ from helper_host.guard import Guard
 from helper_host.image.disk import Disk, open_disk, wipe_head, write_failed
 from helper_host.image.image import Image, open_image
 from helper_host.image.sources import Places
-from helper_host.monitor import Monitor
+from helper_host.monitor import Monitor, Span
 from helper_host.request import CREATE, Request
 from helper_host.session import Session
 from helper_host.target import Target
@@ -37,8 +37,8 @@ MEMORY_BASE, MEMORY_PER_TIB = 160, 112
 """MiB that growing XFS to a large disk takes: its log and its allocation groups' headers; measured up to 8 TiB."""
 
 
-def deploy(request: Request) -> None:
-    """Do it; call from the main thread
+def deploy(request: Request) -> tuple[Span, ...]:
+    """Do it; call from the main thread. What was done and when, as the timeline in the log has it
 
     Raises:
         ProviderError: whatever went wrong; what state the disk is in has been logged by then
@@ -62,6 +62,7 @@ def deploy(request: Request) -> None:
                 monitor.timeline()
             raise
         monitor.timeline()
+        return tuple(monitor.spans)
 
 
 def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], monitor: Monitor) -> str:

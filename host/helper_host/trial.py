@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from helper_agent.taskfile import TaskFile
 
 MIB = 1 << 20
+WHAT_MAX = 40
+"""Most characters of a step's name in the timeline."""
 INSTANCE = "web1.example.org"
 FACTS: Mapping[str, str] = {
     "OS_API_VERSION": "20",
@@ -65,8 +67,8 @@ class Trial(NamedTuple):
     verbose: bool = False
 
 
-def run(trial: Trial, settings: Settings) -> None:
-    """Do it; the log goes to stderr
+def run(trial: Trial, settings: Settings) -> str:
+    """Do it; the log goes to stderr. How the task ended: done, or skipped and why
 
     Raises:
         ProviderError: whatever went wrong
@@ -91,7 +93,9 @@ def run(trial: Trial, settings: Settings) -> None:
             verbose=trial.verbose or settings.verbose,
         )
         with _disk(trial, image, settings, f"{folder}/disk") as disk:
-            deployment.deploy(_request(trial, image, settings, disk, began))
+            spans = deployment.deploy(_request(trial, image, settings, disk, began))
+    remarks = [span.remark for span in spans if span.where == "helper" and span.what == trial.item.task.name[:WHAT_MAX]]
+    return (remarks or ["not run"])[-1] or "done"
 
 
 def _tasks(item: TaskFile, usual: str, folder: str) -> str:

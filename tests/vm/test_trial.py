@@ -60,6 +60,7 @@ def test_a_task_alone_and_among_all(author: Author, tmp_path: Path) -> None:
     alone = author.run(secret, "-o", f"owner={CANARY}", "--keep", str(tmp_path / "kept.raw"), "--name", "db1")
     assert alone.returncode == 0, alone.stderr
     assert "helper: org.example.motd: written" in alone.stderr
+    assert alone.stdout == f"the disk is {tmp_path}/kept.raw\norg.example.motd: done\n"
     assert "timeline" in alone.stderr
     assert CANARY not in alone.stderr + alone.stdout
     with looked_at(tmp_path / "kept.raw", author.image.root.offset, author.image.root.size, "ext4", tmp_path) as root:
@@ -72,6 +73,9 @@ def test_a_task_alone_and_among_all(author: Author, tmp_path: Path) -> None:
     with looked_at(tmp_path / "all.raw", author.image.root.offset, 0, "ext4", tmp_path) as root:
         assert (root / "etc/motd").read_text() == "web1.example.org of example.org\n"
         assert (root / "etc/hostname").read_text() == "web1\n"
+
+    other = tasks.variant(tmp_path, ("api=1,", 'api=1,\n    distros=("alpine",),'))
+    assert author.run(other).stdout == "org.example.motd: skipped: for alpine only\n"
 
     failing = tasks.variant(tmp_path, ('context.log.info("written")', 'raise ValueError("it broke")'))
     failed = author.run(failing, "--keep", str(tmp_path / "failed.raw"))

@@ -220,9 +220,10 @@ def _run_on_disk(item: TaskFile, asked: argparse.Namespace) -> None:
     pairs = tuple((name, text) for name, _, text in (given.partition("=") for given in asked.options))
     name = asked.name or trial.INSTANCE
     tried = trial.Trial(item, pairs, asked.disk, asked.size, asked.keep, asked.with_all, name, asked.verbose)
-    trial.run(tried, all_settings.load(asked.variant))
-    kept = f"; the disk is {asked.keep}" if asked.keep else ""
-    print(f"{item.task.name}: went well on a copy of {asked.disk}{kept}")
+    ended = trial.run(tried, all_settings.load(asked.variant))
+    if asked.keep:
+        print(f"the disk is {asked.keep}")
+    print(f"{item.task.name}: {ended}")
 
 
 def _options(item: TaskFile, given: Sequence[str]) -> dict[str, Any]:
