@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tests import calling
 from tests.host.manifests import manifest
@@ -67,7 +67,7 @@ class Bench:
                 break
             part.chmod(0o755)
 
-    def start(self, scenario: list[Any], **variables: str) -> subprocess.Popen[bytes]:
+    def start(self, scenario: list[Any], script: str = "create", **variables: str) -> subprocess.Popen[bytes]:
         settings = {
             "qemu": fake_qemu.program(self.folder, scenario),
             "run_folder": str(self.folder / "run"),
@@ -76,7 +76,7 @@ class Bench:
             **self.settings,
         }
         facts = calling.environment(calling.Disk(str(self.disk), DISK_SIZE), **self.parameters) | variables
-        return calling.start("create", facts, str(self.folder / "settings"), prelude=self.prelude, **settings)
+        return calling.start(script, facts, str(self.folder / "settings"), prelude=self.prelude, **settings)
 
     def finish(self, process: subprocess.Popen[bytes], since: float) -> Ended:
         output, _ = process.communicate(timeout=60)
@@ -109,10 +109,12 @@ class Bench:
         return self.disk.read_bytes() == image + bytes(DISK_SIZE - len(image))
 
 
+B = TypeVar("B", bound=Bench)
+
+
 @contextmanager
-def node(folder: Path) -> Iterator[Bench]:
-    """A bench, and afterwards nothing may be left of what ran on it"""
-    bench = Bench(folder)
+def checked(bench: B) -> Iterator[B]:
+    """The bench, and afterwards nothing may be left of what ran on it"""
     yield bench
     assert bench.qemus() == [], "no QEMU may outlive its create"
     runs = bench.folder / "run"

@@ -16,6 +16,7 @@ values:
     ["shell"]              answer a line typed at the console
     ["stderr", "text"]     what QEMU says when it fails
     ["write", disk, offset, "text"]   on the instance's disk
+    ["copy-job", disk, offset, size]  the config drive's first bytes, onto the instance's disk
     ["sleep", seconds]   ["hang"]   ["signal", number]   ["exit", code]
 
 Standard library only: the file is copied into the program.
@@ -125,6 +126,8 @@ def act(word: str, values: list[Any]) -> None:
             send(2, text.encode())
         case "write", disk, offset, text:
             os.pwrite(DISKS + disk, text.encode(), offset)
+        case "copy-job", disk, offset, size:
+            os.pwrite(DISKS + disk, os.pread(JOB, size, 0), offset)
         case "sleep", seconds:
             time.sleep(seconds)
         case ("hang",):
