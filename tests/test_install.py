@@ -147,6 +147,19 @@ def test_the_manual_is_there_with_its_links(node: Node) -> None:
     assert all((folder / link).is_file() for link in links)
 
 
+def test_the_authors_kit_stands_beside_it(node: Node, tmp_path: Path) -> None:
+    make("kit")
+    programs = TOP / "build" / "kit" / "bin"
+    assert (
+        run(programs / "ganeti-instance-helper", "task", "new", "org.example.motd", "--folder", tmp_path).returncode
+        == 0
+    )
+    tested = run(programs / "pytest", "-q", "-p", "no:cacheprovider", tmp_path)
+    assert tested.returncode == 0, tested.stdout
+    # the helper image is the one that was installed on the node
+    assert run(programs / "ganeti-instance-helper", "task", "list").stderr == ""
+
+
 def test_owners_and_modes(node: Node) -> None:
     for path in node.top.rglob("*"):
         status = path.lstat()
