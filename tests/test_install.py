@@ -122,7 +122,7 @@ def test_modules_are_compiled_ahead(node: Node) -> None:
 
 def test_the_tool_tells_what_is_installed(node: Node) -> None:
     result = run(node.tool, "version")
-    helper = r"helper image \S+ \S+ sha256:[0-9a-f]{16}, code sha256:[0-9a-f]{16}\n"
+    helper = r"helper image \S+ \S+ sha256:[0-9a-f]{16}, code sha256:[0-9a-f]{16}, tasks sha256:[0-9a-f]{16}\n"
     expected = rf"ganeti-instance-helper {re.escape(AGENT_VERSION)}, protocol \d+, {helper}"
     assert re.fullmatch(expected, result.stdout), result.stderr
     assert "in order" in run(node.tool, "check").stdout

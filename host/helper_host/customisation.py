@@ -73,9 +73,9 @@ def plan(request: Request, asked: Wishes, image: str | None) -> Customisation:
     wanted = tuple(
         row.task.name
         for row in known.rows
-        if request.action in row.task.actions
-        and row.task.name not in skipped
-        and row.task.name in (request.only_tasks or known.names)
+        if row.task.name not in skipped
+        # as the agent has it: who names tasks means them, at whatever action
+        and (row.task.name in request.only_tasks if request.only_tasks else request.action in row.task.actions)
     )
     above, overridden = layers.from_parameters(given, known, warn)
     below = layers.from_settings(settings.tasks, known)
@@ -90,7 +90,7 @@ def plan(request: Request, asked: Wishes, image: str | None) -> Customisation:
         skipped,
         Layers(above, below, users or asked.users, described.users if described else (), overridden),
         given.without(overridden),
-        _properties(request, asked, described),
+        _properties(asked, described),
         given.os_family or asked.os_family or (described.os_family if described else ""),
         given.root_partition or asked.root_partition,
     )
@@ -155,11 +155,7 @@ def _check_names(parameter: str, names: tuple[str, ...], known: Tasks) -> None:
             raise parameters.error(parameter, f"there is no task '{name}'", known.missing(name))
 
 
-def _properties(request: Request, asked: Wishes, described: Description | None) -> dict[str, str]:
+def _properties(asked: Wishes, described: Description | None) -> dict[str, str]:
     wanted = asked.flag(properties.OVERWRITING) or (described is not None and described.image_tasks)
-    if wanted and not request.settings.image_tasks:
-        request.log.warning(
-            "The image's own programs don't replace tasks: image_tasks in the settings doesn't allow it"
-        )
-    # the agent's one way to be asked for them by something outside the image
+    # the agent's one way to be asked for the image's programs by something outside the image
     return {**asked.all, **({properties.OVERWRITING: "yes"} if wanted else {})}

@@ -155,6 +155,7 @@ def test_only_some(motd: Bench) -> None:
     assert motd.plan().wanted == ("org.example.motd",)
     assert motd.job().job.only_tasks == ("org.example.motd",)
     assert motd.options(hostname="web") == {}
+    assert motd.plan(RENAME).wanted == ("org.example.motd",), "who names it means it"
     motd.only = ("org.example.mot",)
     assert "did you mean org.example.motd?" in refusal(motd, "E-TASKS")
 
@@ -306,8 +307,7 @@ def test_a_custom_task_in_the_properties(bench: Bench) -> None:
 
 def test_the_images_own_programs_only_where_the_settings_allow_them(bench: Bench) -> None:
     given = properties(ALLOW_MOUNTED_TASK_OVERWRITING="yes")
-    assert not bench.job(img_properties=given).job.image_tasks
-    assert "image_tasks in the settings doesn't allow it" in bench.log
+    assert not bench.job(img_properties=given).job.image_tasks, "the agent says so"
     bench.put("config.toml", "image_tasks = true\n")
     made = bench.job(img_properties=given).job
     assert made.image_tasks and made.properties["ALLOW_MOUNTED_TASK_OVERWRITING"] == "yes"

@@ -26,16 +26,19 @@ def version() -> str:
     """Versions of node side, protocol and helper image, and the hashes of what is really there"""
     import hashlib
 
-    from helper_host import helper_image, settings
+    from helper_host import helper_image, settings, tasks
 
-    folder = settings.load().helper_image
+    loaded = settings.load()
+    folder = loaded.helper_image
     image = helper_image.load(folder)
+    own = hashlib.sha256(b"".join(row.content or b"" for row in tasks.collect(loaded, image).shipped)).hexdigest()
     # the manifest has the hash of every part
     with open(os.path.join(folder, helper_image.MANIFEST), "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     return (
         f"ganeti-instance-helper {protocol.AGENT_VERSION}, protocol {protocol.PROTOCOL_VERSION}, "
-        f"helper image {image.suite} {image.agent} sha256:{digest[:16]}, code sha256:{_code()[:16]}"
+        f"helper image {image.suite} {image.agent} sha256:{digest[:16]}, code sha256:{_code()[:16]}, "
+        f"tasks sha256:{own[:16]}"
     )
 
 
@@ -55,7 +58,7 @@ def check() -> str:
     """Read everything that a deployment depends on"""
     import threading
 
-    from helper_host import customisation, helper_image, settings
+    from helper_host import customisation, helper_image, hooks, settings
 
     try:
         files = sorted(os.listdir(os.path.join(paths.SETTINGS, settings.VARIANTS)))
@@ -67,6 +70,8 @@ def check() -> str:
         helper_image.verify(helper_image.load(folder), None, threading.Event())
     for each in loaded:
         customisation.check(each, helper_image.load(each.helper_image))
+    for folder in dict.fromkeys(each.node_hooks for each in loaded if each.node_hooks):
+        hooks.find(folder)
     for program in dict.fromkeys(each.qemu for each in loaded):
         if not os.access(program, os.X_OK):
             raise ProviderError("E-NODE", f"{program} is not there or can't be run", "install qemu-system-x86")

@@ -80,6 +80,21 @@ def test_verify_does_not_ask_for_the_image() -> None:
     assert call("verify", {"OSP_IMAGE": "not-there", "OSP_IMAGE_CHECKSUM": "sha256:" + "0" * 64})[0] == 0
 
 
+def test_verify_looks_at_the_syntax_of_tasks_only() -> None:
+    """There may be no helper image here, no network, and the tasks are those of the node that installs"""
+    environ = {
+        "OSP_TASK_OPTIONS": "org.example.nowhere.owner='example org'",
+        "OSP_CUSTOM_TASK": f"https://192.0.2.1/task.sh#sha256:{'0' * 64}",
+        "OSP_IMG_PROPERTIES": '{"EXCLUDE_TASK_DeleteSSHKeys":"yes"}',
+        "OSP_SKIP_TASKS": "org.example.nowhere",
+    }
+    assert call("verify", environ) == (0, b"", "")
+    for name in ("OSP_TASK_OPTIONS", "OSP_TASK_SECRETS", "OSP_CUSTOM_TASK", "OSP_IMG_PROPERTIES"):
+        message = failure("verify", {name: "canary"})
+        assert message.startswith(f"E-PARAMETER: OS parameter '{name.removeprefix('OSP_').lower()}': ")
+        assert "canary" not in message
+
+
 def test_verify_refuses() -> None:
     assert failure("verify", {"OSP_SWAP": "lots"}).startswith("E-PARAMETER: OS parameter 'swap': 'lots' is neither")
 

@@ -44,7 +44,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / helper_image.MANIFEST).write_text(json.dumps(manifest(dict.fromkeys(names, b""))))
     for name in names:
         (tmp_path / name).touch()
-    loaded = Settings.of(helper_image=str(tmp_path), qemu="/bin/true")
+    loaded = Settings.of(helper_image=str(tmp_path), qemu="/bin/true", tasks_folder=str(tmp_path / "tasks.d"))
     monkeypatch.setattr(settings, "load", lambda _variant="": loaded)
     return tmp_path
 
@@ -59,7 +59,12 @@ def test_version_is_one_line_that_changes_with_the_image(image: Path, capsys: py
     path = image / helper_image.MANIFEST
     path.write_text(path.read_text() + "\n")
     assert tool.run(["version"]) == 0
-    assert capsys.readouterr().out != first
+    second = capsys.readouterr().out
+    assert second != first
+    (image / "tasks.d").mkdir()
+    (image / "tasks.d" / "org.example.motd.sh").write_text(MOTD)
+    assert tool.run(["version"]) == 0
+    assert capsys.readouterr().out != second
 
 
 def test_check(image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +107,9 @@ def test_check_looks_at_tasks_with_every_variants_settings(
     message = capsys.readouterr().err
     assert message.startswith("E-SETTINGS: ")
     assert words in message
+    (image / "variants" / "big.toml").write_text(f'node_hooks = "{image}/nowhere"\n')
+    assert tool.run(["check"]) == 1
+    assert capsys.readouterr().err.startswith("E-HOOK: ")
     (image / "variants" / "big.toml").unlink()
     (image / "tasks.d" / "org.example.motd.sh").write_text("#!/bin/sh\n")
     assert tool.run(["check"]) == 1
