@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helper_agent import agent, job_drive, protocol
-from helper_agent.api import Context, Option, Skip, TaskError
-from helper_agent.protocol import Failure, Hello, Log, Plan, Result, StepEnd, StepStart
+from helper_agent import agent, declaration, job_drive, protocol, registry
+from helper_agent.api import Context, Option, Skip, Task, TaskError
+from helper_agent.disk import devices
+from helper_agent.protocol import Failure, Hello, Log, Plan, Result, StepEnd, StepStart, TaskFile
 from helper_agent.steps import Layers
 from helper_agent.wire import Disconnected
 from helper_host.vm.job import iso_image
@@ -278,3 +281,33 @@ def test_a_long_command_gives_signs_of_life(node: Node, monkeypatch: pytest.Monk
     logs = [event for event in node.run() if isinstance(event, Log)]
     assert 2 <= len(logs) <= 4
     assert logs[0].step == "slow"
+
+
+# --- what it stands on ---
+
+
+def test_the_job_is_taken_with_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tuple(TaskFile(f"TASK000{number}.BIN", "x.py", "python", "Do it", {"name": "x"}) for number in range(2))
+    job = JOB._replace(tasks=rows, only_tasks=("a",), properties={"A": "b"})
+    payloads = {"TASK0000.BIN": b"zero\0", "TASK0001.BIN": b""}
+    drive, disk = tmp_path / "job.iso", tmp_path / "disk"
+    drive.write_bytes(iso_image({protocol.JOB_FILE: protocol.encode_job(job), **payloads}))
+    disk.touch()
+    there = {protocol.JOB_SERIAL: str(drive), "disk-0": str(disk)}
+    reread: list[str] = []
+    monkeypatch.setattr(devices, "find", lambda serials: {serial: there[serial] for serial in serials})
+    monkeypatch.setattr(devices, "reread", reread.append)
+    assert agent.take_job() == ({0: str(disk)}, job, payloads)
+    assert reread == [str(drive), str(disk)]
+
+
+def test_tasks_of_the_helper_image_are_among_those_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task("org.example.first", "filesystems", before=("hostname",), api=1)
+    row = {"task": declaration.plain(task), "heading": "Be first", "source": "first.py", "kind": "python", "file": "f"}
+    (tmp_path / "index.json").write_text(json.dumps([row]))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    built_in = [item.task.name for item in agent.real_layers().tasks]
+    monkeypatch.setattr(registry, "OUTSIDE", str(tmp_path))
+    names = [item.task.name for item in agent.real_layers().tasks]
+    assert sorted(names) == sorted([*built_in, task.name])
+    assert names.index(task.name) < names.index("hostname")

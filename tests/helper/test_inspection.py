@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from helper_agent.api import Context, Options, Skip, TaskError
+from helper_agent.description import IN_IMAGE, Description
 from helper_agent.disk import mounts
 from helper_agent.inspection import Devices, inspect, parse_os_release
 from helper_agent.protocol import PROTOCOL_VERSION, Job
@@ -225,6 +226,31 @@ def test_systems_older_than_os_release(path: str, content: str, name: str, insta
     system = instance.inspect()
     assert system.os_release["ID"] == name
     assert system.root_type == "ext2"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("filesystem", ["ext4", "btrfs"])
+def test_an_image_with_a_description_of_its_own(filesystem: str, instance: Instance) -> None:
+    def fill(tree: Tree) -> None:
+        trees.debian12(tree)
+        tree.put(IN_IMAGE, 'format = 1\nusers = ["debian"]\n')
+
+    instance.add(disks.build(instance.folder / "disk", "gpt", filesystem, fill=fill).path)
+    assert instance.inspect().description == Description(users=("debian",))
+    assert instance.inspect(image_description=False).description is None
+
+
+@pytest.mark.root
+def test_an_image_with_a_broken_description(instance: Instance) -> None:
+    def fill(tree: Tree) -> None:
+        trees.debian12(tree)
+        tree.put(IN_IMAGE, "format = 2\n")
+
+    instance.add(disks.build(instance.folder / "disk", "gpt", "ext4", fill=fill).path)
+    with pytest.raises(TaskError, match=IN_IMAGE) as caught:
+        instance.inspect()
+    assert caught.value.code == "E-OPTION"
+    assert instance.inspect(image_description=False).os_release["ID"] == "debian"
 
 
 @pytest.mark.root
