@@ -50,15 +50,11 @@ def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> 
         # Not where a symlink leads: that folder may be shared, or one of the system's
         root.chown(folder, user.uid, user.gid)
         root.chmod(folder, 0o700)
-    before = root.read_text_or(path)
-    there = {line.strip() for line in before.split("\n")}
-    added = [key for key in dict.fromkeys(key.strip() for key in keys) if key and key not in there]
-    newline = "\n" if added and before and not before.endswith("\n") else ""
-    text = before + newline + "".join(f"{key}\n" for key in added)
+    lines = [line for key in keys if (line := key.strip())]
     if at_home:
-        root.write(path, text, mode=0o600, uid=user.uid, gid=user.gid)
+        root.append_lines(path, lines, mode=0o600, uid=user.uid, gid=user.gid)
     else:  # sshd reads it as the user, who must not be able to change it
-        root.write(path, text, mode=0o644, uid=0, gid=0)
+        root.append_lines(path, lines, mode=0o644, uid=0, gid=0)
 
 
 def _warn(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:

@@ -41,8 +41,5 @@ def run(context: Context) -> None:
 
 def _add(root: Root, device: str) -> None:
     """A line in fstab(5), unless the device has one"""
-    text = root.read_text_or(FSTAB)
-    if any(line.split()[:1] == [device] for line in text.split("\n")):
-        return
-    newline = "" if not text or text.endswith("\n") else "\n"
-    root.write(FSTAB, f"{text}{newline}{device} none swap sw 0 0\n")
+    if not any(line.split()[:1] == [device] for line in root.read_text_or(FSTAB).split("\n")):
+        root.append_line(FSTAB, f"{device} none swap sw 0 0")
