@@ -9,6 +9,8 @@ import pycdlib
 import pytest
 
 from helper_agent import protocol
+from helper_host import tasks
+from helper_host.job import PAYLOAD
 from helper_host.vm.job import DRIVE_SIZE, ConfigDrive
 
 JOB = protocol.Job(
@@ -49,6 +51,19 @@ def test_the_drive_has_no_name() -> None:
     with ConfigDrive() as drive:
         assert os.readlink(f"/proc/self/fd/{drive.reader}").startswith("/memfd:")
         assert os.fstat(drive.reader).st_nlink == 0
+
+
+def test_as_many_tasks_as_the_node_takes_fit() -> None:
+    """The most bytes, in the most files, each with the largest declaration"""
+    declared = {"text": "x" * (tasks.DECLARATION_MAX - 100)}
+    count, size = tasks.SHIPPED_MAX, tasks.BYTES_MAX // tasks.SHIPPED_MAX
+    names = [PAYLOAD.format(number) for number in range(count)]
+    files = tuple(protocol.TaskFile(name, "x", "program", "x", declared) for name in names)
+    job = JOB._replace(tasks=files)
+    with ConfigDrive() as drive:
+        drive.fill(job, {name: os.urandom(size) for name in names})
+        assert protocol.decode_job(read(drive, protocol.JOB_FILE)) == job
+        assert len(read(drive, names[-1])) == size
 
 
 def test_a_job_that_does_not_fit_is_refused() -> None:
