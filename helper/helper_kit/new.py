@@ -77,8 +77,10 @@ set -eu
 {body}
 """
 BODIES = {
-    "filesystems": "# HELPER_ROOT is the folder with the image's tree\n"
-    'echo "$HELPER_OPTION_text, $SNF_IMAGE_HOSTNAME" >"$HELPER_ROOT/etc/{short}"\n'
+    "filesystems": "# HELPER_ROOT is the folder with the image's tree; a symlink in it must not lead elsewhere\n"
+    'file="$HELPER_ROOT/etc/{short}"\n'
+    'rm -f "$file"\n'
+    'echo "$HELPER_OPTION_text, $INSTANCE_NAME" >"$file"\n'
     'echo "/etc/{short} written"',
     "devices": "# HELPER_DISK_0 is the first disk, HELPER_ROOT_DEVICE has the root filesystem\n"
     'echo "$HELPER_OPTION_text from $HELPER_ROOT_DEVICE"',
@@ -141,11 +143,12 @@ def test_the_declaration() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="a program runs in namespaces of its own: run the tests as root")
 def test_it_runs(helper_task: HelperTask) -> None:
     """With the option set, on a tree as Debian has it"""
-    done = helper_task("{file}", "debian", options={{"text": "good morning"}})
+    variables = {{"INSTANCE_NAME": "web1"}}
+    done = helper_task("{file}", "debian", options={{"text": "good morning"}}, variables=variables)
     {check}
 '''
 CHECKS = {
-    "filesystems": 'assert done.tree.text("/etc/{short}") == f"good morning, {{done.instance.name}}\\n"',
+    "filesystems": 'assert done.tree.text("/etc/{short}") == "good morning, web1\\n"',
     "devices": 'assert done.log.of("info") == ["good morning from /dev/vda1"]',
 }
 

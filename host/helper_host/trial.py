@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from helper_agent import taskfile
+from helper_host import helper_image
 from helper_host.errors import ProviderError
 from helper_host.ganeti import environment, parameters
 from helper_host.ganeti.task_options import PARAMETER, SECRETS
@@ -78,6 +79,7 @@ def run(trial: Trial, settings: Settings) -> str:
         raise ProviderError(
             "E-NODE", "The helper's jail needs root", "run this with sudo, or try --root FOLDER without"
         )
+    _check_new(trial.item, settings)
     image = os.path.realpath(trial.image)
     import tempfile
 
@@ -96,6 +98,17 @@ def run(trial: Trial, settings: Settings) -> str:
             spans = deployment.deploy(_request(trial, image, settings, disk, began))
     remarks = [span.remark for span in spans if span.where == "helper" and span.what == trial.item.task.name[:WHAT_MAX]]
     return (remarks or ["not run"])[-1] or "done"
+
+
+def _check_new(item: TaskFile, settings: Settings) -> None:
+    """One that the helper image has can't be tried in another state"""
+    for row in helper_image.load(settings.helper_image).tasks:
+        if row.task.name == item.task.name:
+            raise ProviderError(
+                "E-TASKS",
+                f"The helper image in {settings.helper_image} has a task {item.task.name} of its own ({row.source})",
+                "build one without (make helper-image), or try the task under another name",
+            )
 
 
 def _tasks(item: TaskFile, usual: str, folder: str) -> str:

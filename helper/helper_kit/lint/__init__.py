@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from helper_agent import order
 from helper_agent.declaration import DeclarationError
@@ -13,13 +14,16 @@ from helper_kit import files
 from helper_kit.lint import access, context, imports, program
 from helper_kit.lint.finding import ERROR, WARNING, Finding, Source
 
+if TYPE_CHECKING:
+    from helper_kit.manual import Documented
+
 __all__ = ["ERROR", "WARNING", "Finding", "check"]
 
 LINE = re.compile(r" \(line (\d+)\)")
 """Where a declaration's error has the line."""
 
 
-def check(paths: Sequence[str], others: Iterable[TaskFile] = ()) -> list[Finding]:
+def check(paths: Sequence[str], others: Iterable[Documented] = ()) -> list[Finding]:
     """Findings in the task files `paths`, by file and line
 
     Args:
@@ -61,7 +65,7 @@ def _lacks_docstring(node: ast.FunctionDef | ast.ClassDef) -> bool:
     return not node.name.startswith("_") and ast.get_docstring(node) is None
 
 
-def _order(items: list[TaskFile], others: list[TaskFile]) -> Iterator[Finding]:
+def _order(items: list[TaskFile], others: list[Documented]) -> Iterator[Finding]:
     """One finding for each file that can't be put into the order"""
     left = list(items)
     while True:

@@ -154,13 +154,15 @@ def _new(asked: argparse.Namespace) -> int:
 
 
 def _lint(asked: argparse.Namespace) -> int:
-    from helper_kit import builtin, files, lint
+    from helper_agent.taskfile import task_name
+    from helper_kit import files, lint
 
     paths = files.find(asked.files)
-    given = {os.path.realpath(path) for path in paths}
+    given = {task_name(path) for path in paths}
     there = files.find([asked.tasks_folder]) if asked.tasks_folder else []
-    others = [files.load(path) for path in there if os.path.realpath(path) not in given]
-    findings = lint.check(paths, [*builtin.tasks(), *others])
+    others = [*_in_helper(all_settings.load().helper_image), *(files.load(path) for path in there)]
+    # a file that is there in an earlier state is the same task
+    findings = lint.check(paths, [item for item in others if item.task.name not in given])
     for finding in findings:
         print(finding)
     errors = sum(finding.level == lint.ERROR for finding in findings)
@@ -179,7 +181,10 @@ def _list(asked: argparse.Namespace) -> int:
     from helper_kit import files, listing
 
     settings = all_settings.load(asked.variant)
-    items = [*_known(settings), *(files.load(path) for path in files.find(asked.files))]
+    given = [files.load(path) for path in files.find(asked.files)]
+    # one that is there in an earlier state is the same task
+    names = {item.task.name for item in given}
+    items = [*(item for item in _known(settings) if item.task.name not in names), *given]
     rows = listing.rows(items, settings.parameters.get("skip_tasks", "").replace(",", " ").split())
     print(json.dumps(listing.data(rows), indent=2) if asked.json else listing.table(rows))
     return 0
@@ -257,12 +262,22 @@ def _named(name: str, items: Sequence[Documented]) -> Documented:
 
 
 def _known(settings: Settings) -> list[Documented]:
-    """The tasks of this node: of the helper image, or without one those that come with this version; and of tasks.d"""
+    """The tasks of this node, in its helper image and in tasks.d"""
     from helper_host import helper_image, tasks
-    from helper_kit import builtin, files
+    from helper_kit import files
 
     if os.path.exists(os.path.join(settings.helper_image, helper_image.MANIFEST)):
         return list(tasks.collect(settings, helper_image.load(settings.helper_image)).rows)
     print(f"There is no helper image in {settings.helper_image}: its tasks are those of this version", file=sys.stderr)
     there = [settings.tasks_folder] if os.path.isdir(settings.tasks_folder) else []
-    return [*builtin.tasks(), *(files.load(path) for path in files.find(there))]
+    return [*_in_helper(settings.helper_image), *(files.load(path) for path in files.find(there))]
+
+
+def _in_helper(folder: str) -> list[Documented]:
+    """The tasks of the helper image in `folder`; without one, those that come with this version"""
+    from helper_host import helper_image
+    from helper_kit import builtin
+
+    if os.path.exists(os.path.join(folder, helper_image.MANIFEST)):
+        return list(helper_image.load(folder).tasks)
+    return list(builtin.tasks())

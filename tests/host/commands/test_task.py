@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from helper_host import paths
+from helper_agent import protocol
+from helper_agent.declaration import Task, plain
+from helper_host import helper_image, paths
 from helper_host.commands import task, tool
 from tests.kit import tasks
 
@@ -97,6 +99,55 @@ def test_the_list_has_all_tasks_and_why(author: Path, capsys: pytest.CaptureFixt
 def test_the_list_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(run(capsys, "list", "--json").out)
     assert {row["name"]: row["skipped"] for row in rows if row["skipped"]} == {"host-keys": True}
+
+
+@pytest.fixture
+def helper_with_motd(author: Path) -> None:
+    """A helper image of empty files that was built with an earlier state of the task, and of one that it follows"""
+    names = (helper_image.KERNEL, helper_image.INITRD, helper_image.ROOT)
+    tasks_in_it = [
+        {
+            "task": plain(Task(name, "filesystems", api=1)),
+            "heading": "x",
+            "manual": "",
+            "source": name,
+            "kind": "python",
+        }
+        for name in ("hostname", "org.example.first", "org.example.motd")
+    ]
+    manifest = {
+        "format": helper_image.MANIFEST_FORMAT,
+        "suite": "bookworm",
+        "tasks": tasks_in_it,
+        "agent": protocol.AGENT_VERSION,
+        "protocol": protocol.PROTOCOL_VERSION,
+        "files": {name: {"size": 0, "sha256": ""} for name in names},
+    }
+    folder = author.parent / "none"
+    folder.mkdir()
+    (folder / helper_image.MANIFEST).write_text(json.dumps(manifest))
+    for name in names:
+        (folder / name).touch()
+
+
+@pytest.mark.usefixtures("helper_with_motd")
+def test_tasks_of_the_helper_image_count(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tasks.variant(author, ('"hostname"', '"org.example.first"'))
+    assert run(capsys, "lint", path).code == 0, "and its earlier state is no other task"
+    listed = run(capsys, "list", path)
+    assert listed.err == ""
+    assert [line.split()[1] for line in listed.out.splitlines()[3:]] == [
+        "hostname", "org.example.first", "org.example.motd",
+    ]  # fmt: skip
+    assert path in listed.out
+
+
+@pytest.mark.usefixtures("helper_with_motd")
+@pytest.mark.root
+def test_what_the_helper_image_has_cannot_be_tried_anew(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = run(capsys, "run", tasks.good(author), "--disk", "image.raw")
+    assert ended.code == 1
+    assert ended.err.startswith("E-TASKS: The helper image in ")
 
 
 def test_an_order_that_is_none(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
