@@ -177,5 +177,6 @@ def _request(trial: Trial, image: str, settings: Settings, disk: str, began: flo
         settings,
         Log(verbose=settings.verbose),
         began,
+        parameters.without_secrets(variables),
         only_tasks=() if trial.with_all else (trial.item.task.name,),
     )

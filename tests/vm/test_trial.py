@@ -30,6 +30,7 @@ class Author:
         lines = {"accel": "tcg", "helper_image": str(helper_image), "run_folder": str(folder / "run")}
         text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
         (self.settings / "config.toml").write_text(text)
+        (self.settings / "tasks.d").mkdir(mode=0o755)
 
     def run(self, task: str, *more: str) -> subprocess.CompletedProcess[str]:
         """`task run TASK --disk IMAGE ...`"""
@@ -67,12 +68,15 @@ def test_a_task_alone_and_among_all(author: Author, tmp_path: Path) -> None:
         assert (root / "etc/motd").read_text() == f"db1 of {CANARY}\n"
         assert (root / "etc/hostname").read_text() != "db1\n", "no other task ran"
 
+    program = tasks.PROGRAM.replace('hello >"$HELPER_ROOT/etc/motd"', '"$INSTANCE_NAME" >"$HELPER_ROOT/etc/greeting"')
+    tasks.put(author.settings / "tasks.d", "org.example.greeting.sh", program, mode=0o755)
     everything = author.run(secret, "--with-all", "--size", "100m", "--keep", str(tmp_path / "all.raw"))
     assert everything.returncode == 0, everything.stderr
     assert (tmp_path / "all.raw").stat().st_size == 100 << 20
     with looked_at(tmp_path / "all.raw", author.image.root.offset, 0, "ext4", tmp_path) as root:
         assert (root / "etc/motd").read_text() == "web1.example.org of example.org\n"
         assert (root / "etc/hostname").read_text() == "web1\n"
+        assert (root / "etc/greeting").read_text() == "web1.example.org\n"
 
     other = tasks.variant(tmp_path, ("api=1,", 'api=1,\n    distros=("alpine",),'))
     assert author.run(other).stdout == "org.example.motd: skipped: for alpine only\n"
