@@ -117,7 +117,9 @@ class Options:
 
     def plain(self) -> dict[str, Any]:
         """All of them by name, as data for JSON; None for what is unset and has no default"""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._values.items()}
+        return {
+            name: list(value) if isinstance(value, (tuple, list)) else value for name, value in self._values.items()
+        }
 
     def _of(self, kind: str, name: str) -> Any:
         declared = self._kinds.get(name)

@@ -53,6 +53,8 @@ class Layers(NamedTuple):
     """The path API on what was mounted."""
     run: Runner = run
     """Runs the helper's programs."""
+    run_in_image: Runner | None = None
+    """Runs the image's programs, the tree's path first; None: `image_programs.run`."""
 
 
 class StepFailed(Exception):
@@ -282,12 +284,15 @@ class Run:
 
     def _run_in_image(self, tree: str, argv: Sequence[str], **arguments: Any) -> Completed:
         """`image_programs.run`, likewise"""
-        from helper_agent import image_programs
+        do = self._layers.run_in_image
+        if do is None:
+            from helper_agent import image_programs
 
+            do = image_programs.run
         self._log.debug(f"run in the image: {' '.join(argv)}")
         self._command = argv[0]
         try:
-            return image_programs.run(tree, argv, **arguments)
+            return do(tree, argv, **arguments)
         finally:
             self._command = ""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from helper_agent.inspection import Devices, parse_os_release
 from helper_agent.protocol import Instance, Job, Log, StepEnd
 from helper_agent.registry import Entry
 from helper_agent.root import Root
-from helper_agent.run import run
+from helper_agent.run import Completed, run
 from helper_agent.steps import Layers, Run
 from helper_agent.taskfile import PROGRAM, TaskFile
 from helper_agent.wire import Wire
@@ -49,8 +49,8 @@ class Stage(NamedTuple):
 
     instance: Instance
     action: str = "create"
-    run: Callable[..., Any] | None = None
-    """In the place of `helper_agent.run.run`; None: that itself."""
+    run: Callable[..., Completed] | None = None
+    """In the place of `helper_agent.run.run`, and of what runs the image's programs; None: those themselves."""
     devices: Mapping[str, Any] = {}
     """Fields of `inspection.Devices` that are to be other than in `DEVICES`."""
     variables: Mapping[str, str] = {}
@@ -139,6 +139,10 @@ def _layers(entry: Entry, tree: Tree, stage: Stage) -> Layers:
     def open_tree(_: str, *, durable: bool) -> Root:
         return tree.root(durable=durable)
 
+    def run_in_image(_: str, argv: Sequence[str], **arguments: Any) -> Completed:
+        assert stage.run is not None
+        return stage.run(argv, **arguments)
+
     return Layers(
         tasks=(entry,),
         inspect=inspect,
@@ -148,6 +152,7 @@ def _layers(entry: Entry, tree: Tree, stage: Stage) -> Layers:
         on_failure=lambda *_: None,
         open_tree=open_tree,
         run=stage.run or run,
+        run_in_image=run_in_image if stage.run else None,
     )
 
 

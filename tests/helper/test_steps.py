@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from helper_agent.api import Context, Option, Skip, TaskError
 from helper_agent.description import IN_IMAGE, Description
 from helper_agent.net.state import State
 from helper_agent.protocol import Disk, Log, TaskFile
+from helper_agent.run import Completed
 from tests.helper.node import JOB, Node, details, failure, logs, raising, steps
 from tests.helper.support import INSTANCE
 
@@ -182,6 +183,21 @@ def test_programs_of_the_image_are_for_tasks_with_that_privilege(node: Node) -> 
     node.task("other", lambda context: context.run_in_image(["true"]) and None)
     told = failure(node.run())
     assert "image-programs" in told.remedy
+
+
+def test_programs_of_the_image_are_run_by_what_the_run_stands_on(node: Node) -> None:
+    ran: list[tuple[str, Sequence[str]]] = []
+
+    def record(tree: str, argv: Sequence[str], **_: Any) -> Completed:
+        ran.append((tree, argv))
+        return Completed(0, b"done", b"")
+
+    layers = node.layers
+    node.prepare = lambda: layers()._replace(run_in_image=record)
+    node.task("grub", lambda context: context.log.info(context.run_in_image(["update-grub"]).text),
+              privileges=("image-programs",))  # fmt: skip
+    assert logs(node.run(), "info")[1:] == ["done"]
+    assert ran == [(node.path, ["update-grub"])]
 
 
 # --- limits, and ends that are none ---
