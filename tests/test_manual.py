@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from helper_host.ganeti import parameters
+from helper_agent import description
+from helper_host.ganeti import parameters, task_options
 from tests import manual
 
 README = manual.HERE / "README.md"
@@ -34,6 +36,28 @@ def test_every_parameter_in_an_example_exists() -> None:
     known = set(parameters.Parameters.rows)
     assert used - known <= {"phase"}, "the manual shows a parameter that doesn't exist"
     assert {"image", "task_options"} <= used
+
+
+def test_examples_of_task_options_can_be_typed() -> None:
+    text = (manual.HERE / "docs" / "task-reference.md").read_text(encoding="utf-8")
+    lines = re.findall(r"(?m)^(-O task_options=.*|--os-parameters-secret task_secrets=.*)$", text)
+    found: dict[str, str] = {}
+    for line in lines:
+        value = shlex.split(line, comments=True)[1].partition("=")[2]
+        # Ganeti splits -O at commas that have no backslash, and takes the backslash away
+        assert not re.search(r"(?<!\\),", value), f"Ganeti would split {line}"
+        found |= {f"{item.task}.{item.option}": item.text for item in task_options.parse(value.replace("\\,", ","))}
+    assert found["org.example.motd.owner"] == "Accounting, 2nd floor"
+    assert found["org.example.monitoring.servers"] == "a.example.org"
+
+
+def test_the_example_of_a_description_is_one() -> None:
+    text = (manual.HERE / "docs" / "task-reference.md").read_text(encoding="utf-8")
+    block = re.search(r"```toml\n(format = 1.*?)```", text, re.S)
+    assert block
+    found = description.parse(block[1].encode())
+    assert found.options == {"org.example.motd": {"owner": "example.org"}}
+    assert not found.remarks
 
 
 @pytest.mark.parametrize("page", manual.pages(), ids=lambda page: page.name)

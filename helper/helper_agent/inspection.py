@@ -59,14 +59,19 @@ class Devices(NamedTuple):
     filesystems: tuple[Signature, ...]
     """Of all disks."""
     root_device: str
+    """Device path of the root filesystem."""
     root_type: str
+    """Its type: ext4, xfs, btrfs, ..."""
     root_options: tuple[str, ...]
     """btrfs: the subvolume."""
     root_number: int | None
     """Partition of the root on disk 0; None: the disk itself."""
     os_release: Mapping[str, str]
+    """os-release(5) of the image."""
     family: str
+    """OS family: linux."""
     fstab: tuple[fstab.Entry, ...]
+    """fstab(5) of the image."""
     description: Description | None = None
     """The image's own, where it has one and it counts."""
 

@@ -156,7 +156,9 @@ class Disk(NamedTuple):
     """One disk of the instance, found in the guest by `serial`"""
 
     index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs here
+    """Ganeti's: 0, 1, ..."""
     serial: str
+    """virtio-blk serial in the helper."""
     size: int
     """Bytes."""
 
@@ -165,32 +167,47 @@ class Network(NamedTuple):
     """The Ganeti network of a NIC; empty strings where Ganeti has no value. CIDR notation for subnets."""
 
     name: str
+    """As in `gnt-network list`."""
     subnet: str
+    """Such as 192.0.2.0/24."""
     gateway: str
+    """Address."""
     subnet6: str
+    """Such as 2001:db8::/64."""
     gateway6: str
+    """Address."""
     tags: tuple[str, ...]
+    """Of the network."""
 
 
 class Nic(NamedTuple):
     """One network interface; `ip` as Ganeti has it: "" for none, else an IPv4 or IPv6 address"""
 
     index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs here
+    """Ganeti's: 0, 1, ..."""
     mac: str
+    """Such as aa:00:00:11:22:33."""
     ip: str
+    """As Ganeti has it; "" for none."""
     mode: str
+    """bridged, routed, openvswitch."""
     network: Network | None
+    """None where Ganeti knows of none."""
 
 
 class Instance(NamedTuple):
     """Ganeti's facts about the instance"""
 
     name: str
+    """The instance's name, usually a whole domain name."""
     uuid: str
+    """It never changes, also when the name does."""
     memory: int
     """MiB (INSTANCE_BE_MAXMEM or _MEMORY); 0 where unknown."""
     disks: tuple[Disk, ...]
+    """By their index."""
     nics: tuple[Nic, ...]
+    """By their index."""
 
 
 class TaskFile(NamedTuple):

@@ -23,8 +23,11 @@ class Completed(NamedTuple):
     """How a command ended, and what it printed"""
 
     returncode: int
+    """Exit code, one of those that were `ok`."""
     stdout: bytes
+    """What it printed, as far as it was kept."""
     stderr: bytes
+    """Its complaints, likewise."""
 
     @property
     def text(self) -> str:

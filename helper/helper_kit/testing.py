@@ -99,6 +99,7 @@ class Done(NamedTuple):
     programs: Programs
     """What it ran: `programs.calls`."""
     instance: Instance
+    """For which."""
 
 
 class HelperTree(Protocol):

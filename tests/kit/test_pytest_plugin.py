@@ -147,6 +147,22 @@ def test_a_program_that_the_test_did_not_foresee(helper_task: HelperTask, motd: 
         helper_task(motd, options={"mood": "run"})
 
 
+def test_programs_of_the_image_are_answered_too(
+    helper_task: HelperTask, helper_programs: Programs, tmp_path: Path
+) -> None:
+    (tmp_path / "org.example.initrd.py").write_text(
+        '"""Make the initrd anew"""\n'
+        "from helper_agent.api import Context, Task\n"
+        "TASK = Task(name='org.example.initrd', phase='filesystems', privileges=('image-programs',), api=1)\n"
+        "def run(context: Context) -> None:\n"
+        "    context.log.info(context.run_in_image(['/usr/sbin/update-initramfs', '-u']).text)\n"
+    )
+    helper_programs.answer("update-initramfs", "made")
+    done = helper_task(tmp_path / "org.example.initrd.py")
+    assert done.programs.calls == [("/usr/sbin/update-initramfs", "-u")]
+    assert "made" in done.log.of("info")
+
+
 @pytest.mark.helper_traps("/etc/motd", "/etc/os-release")
 def test_hostile_images(helper_trap: HelperTrap, helper_tree: HelperTree, helper_task: HelperTask, motd: str) -> None:
     tree = helper_tree("debian")

@@ -33,7 +33,8 @@ def members(module: ModuleType, name: str) -> Iterator[Member]:
             default = ast.unparse(node.value) if node.value else ""
             found = Member(node.target.id, "", ast.unparse(node.annotation), default, _string(below))
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found = Member(node.targets[0].id, "", "", ast.unparse(node.value), _string(below))
+            name = node.targets[0].id
+            found = Member(name, "", "", _default(name, node.value), _string(below))
         elif isinstance(node, ast.FunctionDef):
             returns = ast.unparse(node.returns) if node.returns else ""
             is_property = any(ast.unparse(each) == "property" for each in node.decorator_list)
@@ -84,11 +85,10 @@ def _arguments(arguments: ast.arguments) -> str:
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:
-    if default is None:
-        return argument.arg
-    value = oct(default.value) if argument.arg == "mode" and _is_int(default) else ast.unparse(default)
-    return f"{argument.arg}={value}"
+    return argument.arg if default is None else f"{argument.arg}={_default(argument.arg, default)}"
 
 
-def _is_int(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and type(node.value) is int
+def _default(name: str, node: ast.expr) -> str:
+    """Permission bits are octal for people"""
+    is_int = isinstance(node, ast.Constant) and type(node.value) is int
+    return oct(ast.literal_eval(node)) if is_int and name.endswith("mode") else ast.unparse(node)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from helper_agent import api, declaration, description, programs, protocol, root, snf, taskfile
+from helper_agent import api, declaration, description, inspection, programs, protocol, root, run, snf, taskfile
 from helper_agent.distros import base
 from helper_agent.net import state
 from helper_host import settings
@@ -40,13 +40,13 @@ def built_in_tasks() -> str:
 
 def task_fields() -> str:
     """Of `Task`"""
-    return _fields(declaration, "Task")
+    return _fields(declaration, "Task", defaults=True)
 
 
 def option_fields() -> str:
     """Of `Option`, and how the kinds are read"""
     rows = [(f"`{kind}`", words, KINDS[kind]) for kind, words in declaration.KIND_WORDS.items()]
-    return _fields(declaration, "Option") + "\n\n" + _table(("kind", "is", "read with"), rows)
+    return _fields(declaration, "Option", defaults=True) + "\n\n" + _table(("kind", "is", "read with"), rows)
 
 
 def privileges() -> str:
@@ -77,7 +77,7 @@ def root_methods() -> str:
 def distro_facts() -> str:
     """Of `Distro`"""
     facts = [each for each in members(base, "Distro") if not each.arguments]
-    rows = [(f"`{each.name}`", _line(each.text) or "", f"`{each.default}`") for each in facts]
+    rows = [(f"`{each.name}`", _line(each.text), f"`{each.default}`") for each in facts]
     made = [
         ("`id`", "os-release's ID", "`linux`"),
         ("`ids`", "ID and ID_LIKE", ""),
@@ -93,6 +93,21 @@ def network() -> str:
     return "\n\n".join(tables)
 
 
+def devices() -> str:
+    """Of `Devices`"""
+    return _fields(inspection, "Devices")
+
+
+def instance() -> str:
+    """Of `Instance` and what is in it"""
+    return "\n\n".join(f"`{name}`:\n\n{_fields(protocol, name)}" for name in ("Instance", "Disk", "Nic", "Network"))
+
+
+def completed() -> str:
+    """Of `Completed`"""
+    return _fields(run, "Completed")
+
+
 def failure_codes() -> str:
     """Codes that a TaskError may have"""
     return _table(("code", "when"), [(f"`{code}`", text) for code, text in protocol.FAILURES.items()])
@@ -104,12 +119,9 @@ def environment() -> str:
     groups = {"Ours": "HELPER_", "snf-image's": "SNF_IMAGE_"}
     text = []
     for title, prefix in groups.items():
-        rows = [
-            (f"`{name}`", f"`{value}`" if value else "(empty)")
-            for name, value in found.items()
-            if name.startswith(prefix)
-        ]
-        text.append(f"{title}:\n\n" + _table(("variable", "for example"), sorted(rows)))
+        named = sorted((name, value) for name, value in found.items() if name.startswith(prefix))
+        rows = [(f"`{name}`", f"`{value}`" if value else "(empty)") for name, value in named]
+        text.append(f"{title}:\n\n" + _table(("variable", "for example"), rows))
     rest = [name for name in found if not name.startswith(tuple(groups.values()))]
     names = ", ".join(f"`{name}`" for name in sorted(rest))
     return "\n\n".join(
@@ -204,6 +216,9 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "distro": distro_facts,
     "network": network,
     "failure-codes": failure_codes,
+    "devices": devices,
+    "instance": instance,
+    "completed": completed,
     "environment": environment,
     "stdin": stdin,
     "image-description": image_description,
@@ -260,7 +275,8 @@ def _names(names: Iterable[str]) -> str:
 
 def _line(text: str) -> str:
     """A text on one line, as a table wants it"""
-    return " ".join(text.split()).removesuffix(".").replace("|", "\\|")
+    line = " ".join(text.split()).replace("|", "\\|")
+    return line if line.endswith("...") else line.removesuffix(".")
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -269,17 +285,14 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join((lines[0], "|---" * columns + "|", *lines[1:]))
 
 
-def _fields(module: ModuleType, name: str) -> str:
+def _fields(module: ModuleType, name: str, *, defaults: bool = False) -> str:
+    """A table; with `defaults` of a record that a task makes itself"""
     rows = []
     for each in members(module, name):
-        if each.arguments:
-            continue
-        default = f"`{each.default}`" if each.default else "must be given"
-        rows.append((f"`{each.name}`", f"`{each.type}`".replace("|", "\\|"), default, _line(each.text)))
-    has_defaults = any(row[2] != "must be given" for row in rows)
-    if has_defaults:
-        return _table(("field", "type", "default", "meaning"), rows)
-    return _table(("field", "type", "meaning"), [(row[0], row[1], row[3]) for row in rows])
+        if not each.arguments:
+            default = [f"`{each.default}`" if each.default else "must be given"] if defaults else []
+            rows.append((f"`{each.name}`", f"`{each.type}`".replace("|", "\\|"), *default, _line(each.text)))
+    return _table(("field", "type", *(["default"] if defaults else []), "meaning"), rows)
 
 
 def _members(module: ModuleType, name: str, prefix: str, leave: tuple[str, ...] = ()) -> str:

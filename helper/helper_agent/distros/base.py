@@ -45,8 +45,10 @@ class Distro:
     known = False
     """Whether a file of this package is about it; otherwise what follows is a good guess."""
     family = "linux"
+    """OS family."""
 
     hostname_file = "/etc/hostname"
+    """Where the hostname is."""
     hostname_is_fqdn = False
     """Whether `hostname_file` holds the whole name; Debian's manual and installer want the first label there, and the
     whole name in hosts, from where `hostname --fqdn` takes it."""
@@ -57,7 +59,9 @@ class Distro:
     """Modules of `helper_agent.net` that can configure its network; the image's content decides between them."""
 
     sshd_config = "/etc/ssh/sshd_config"
+    """Where sshd's configuration is."""
     host_key_mode = 0o600
+    """Permission bits of sshd's private keys."""
 
     def __init__(self, os_release: Mapping[str, str]) -> None:
         self.id = os_release.get("ID", "") or "linux"

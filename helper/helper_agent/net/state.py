@@ -28,7 +28,9 @@ class Address(NamedTuple):
     family: int
     """4 or 6."""
     address: str
+    """Without its prefix."""
     prefix: int
+    """Length, such as 24."""
     gateway: str
     """"" for none."""
     on_link: bool
@@ -48,15 +50,20 @@ class Interface(NamedTuple):
     name: str
     """A name for configuration files: nic0, nic1, ..."""
     mac: str
+    """As Ganeti has it."""
     addresses: tuple[Address, ...]
+    """Static ones; empty: DHCP and router advertisements."""
 
 
 class State(NamedTuple):
     """The whole network"""
 
     interfaces: tuple[Interface, ...]
+    """One for each NIC, in their order."""
     dns_servers: tuple[str, ...]
+    """Addresses of name servers."""
     dns_search: tuple[str, ...]
+    """Domains in which short names are looked for."""
 
     @property
     def static(self) -> bool:

@@ -46,7 +46,8 @@ def common(tree: Tree, user: str) -> None:
     """All but what names the system; `user` is the one whom its cloud images make"""
     base.merged_usr(tree)
     base.users(tree, PASSWD.format(user=user), SHADOW.format(user=user), GROUP.format(user=user))
-    (tree / "/etc/shadow").chmod(0)
+    # 0000 in truth, which without root a test could not read
+    (tree / "/etc/shadow").chmod(0o600)
     base.systemd(tree, "sshd", "NetworkManager")
     tree.put("/etc/hosts", HOSTS)
     tree.put("/usr/lib64/libcrypt.so.2.0.0", LIBXCRYPT)
