@@ -55,14 +55,25 @@ def run_hooks(found: Hooks, request: Request, image_type: str, monitor: Monitor)
 
 def _wipe_and_say(disk: Disk, log: Log) -> None:
     try:
-        _wipe(disk)
+        in_use = _wipe(disk)
     except (OSError, ProviderError) as error:
         log.warning(f"The head of {disk.path} could not be wiped: {error}")
         log.warning(f"The instance's disk looks finished, and the hooks were not done: don't start it; {AGAIN}.")
-    else:
-        log.info(NO_SYSTEM)
+        return
+    if in_use:
+        log.warning(f"The hook has left {disk.path} in use (mounted, or behind a loop device): undo that first.")
+    log.info(NO_SYSTEM)
 
 
-def _wipe(disk: Disk) -> None:
-    with open_disk(disk.path, disk.size) as opened:
+def _wipe(disk: Disk) -> bool:
+    """Wipe; whether the disk is in use: a hook that fails half-way often leaves it mounted"""
+    try:
+        with open_disk(disk.path, disk.size) as opened:
+            wipe_head(opened)
+        return False
+    except ProviderError as error:
+        if error.code != "E-DISK-BUSY":
+            raise
+    with open_disk(disk.path, disk.size, alone=False) as opened:
         wipe_head(opened)
+    return True

@@ -28,7 +28,7 @@ class Guard:
     is thereby held until the guard has ended).
     """
 
-    def __init__(self, wipe: Callable[[], None]) -> None:
+    def __init__(self, wipe: Callable[[], object]) -> None:
         reader, self._writer = os.pipe2(os.O_CLOEXEC)
         # a signal's exception in the child would run the caller's tidying up a second time
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
@@ -74,7 +74,7 @@ class Guard:
             pass  # somebody killed the guard: nothing is lost but the guard
 
 
-def _watch(reader: int, wipe: Callable[[], None]) -> None:
+def _watch(reader: int, wipe: Callable[[], object]) -> None:
     os.setsid()
     for number in (*ENDINGS, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)

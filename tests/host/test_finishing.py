@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.root
 BUSY = """
 from helper_host import finishing
 from helper_host.errors import ProviderError
-def busy(path, size):
+def busy(path, size, alone=True):
     raise ProviderError("E-DISK-BUSY", "The disk is mounted", "stop it")
 finishing.open_disk = busy
 """
@@ -119,6 +120,37 @@ def test_hooks_get_no_secret(node: Node) -> None:
     assert "OSP_HOSTNAME=www" in told
 
 
+LOOP = f"loop=$(losetup --find --show --offset {MIB} --sizelimit {6 * MIB} $TARGET_DISK_DEVICE)"
+
+
+def put_filesystem(image: Path) -> None:
+    """ext4 from the first MiB on, where a first partition would be"""
+    with open(image, "r+b") as file:
+        file.seek(MIB)
+        file.write(bytes(6 * MIB))
+    subprocess.run(["mkfs.ext4", "-Fq", "-E", f"offset={MIB}", image, "6M"], check=True)
+
+
+def test_a_hook_that_mounts_the_system_as_those_of_instance_image_have_it(node: Node) -> None:
+    put_filesystem(node.image)
+    node.hook(
+        "motd",
+        "set -e",
+        LOOP,
+        f"mkdir {node.folder}/target",
+        f"mount $loop {node.folder}/target",
+        f'echo "this is $INSTANCE_NAME" >{node.folder}/target/motd',
+        f"umount {node.folder}/target",
+        "losetup -d $loop",
+    )
+    ended = node.create(fake_qemu.good())
+    assert ended.code == 0, ended.log
+    told = subprocess.run(
+        ["debugfs", "-R", "cat /motd", f"{node.disk}?offset={MIB}"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "this is web.example.org\n"
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +202,18 @@ def test_hooks_do_not_run_where_the_helper_failed(node: Node) -> None:
 
 
 def test_a_disk_that_a_failed_hook_has_left_in_use(node: Node) -> None:
+    put_filesystem(node.image)
+    node.hook("a", LOOP, f"echo $loop >{node.folder}/loop", "exit 1")
+    ended = node.create(fake_qemu.good())
+    loop = (node.folder / "loop").read_text().strip()
+    subprocess.run(["losetup", "-d", loop], check=True)
+    failed(ended, "E-HOOK")
+    assert "has left" in ended.log
+    assert "in use (mounted, or behind a loop device)" in ended.log
+    assert node.head_is_empty()
+
+
+def test_a_disk_that_cannot_be_wiped(node: Node) -> None:
     node.hook("a", "exit 1")
     node.prelude += BUSY
     ended = node.create(fake_qemu.good())

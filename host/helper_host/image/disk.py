@@ -132,8 +132,12 @@ class Disk:
         os.fsync(self.fd)
 
 
-def open_disk(path: str, size: int, *, writable: bool = True) -> Disk:
-    """Open a disk that Ganeti says has `size` bytes, for us alone; only to be looked at where it isn't `writable`
+def open_disk(path: str, size: int, *, writable: bool = True, alone: bool = True) -> Disk:
+    """Open a disk that Ganeti says has `size` bytes
+
+    Args:
+        writable: false: only to be looked at
+        alone: false: also while it is mounted or behind a loop device, though never while an instance runs from it
 
     Raises:
         ProviderError: E-DISK-BUSY when anybody uses it, E-DISK-IO when it is not there or not as Ganeti says
@@ -145,11 +149,11 @@ def open_disk(path: str, size: int, *, writable: bool = True) -> Disk:
         if not stat.S_ISBLK(mode) and not stat.S_ISREG(mode):
             raise _io(path, "is neither a file nor a block device")
         access = os.O_RDWR if writable else os.O_RDONLY
-        exclusive = os.O_EXCL if stat.S_ISBLK(mode) else 0
+        exclusive = os.O_EXCL if stat.S_ISBLK(mode) and alone else 0
         fd = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | exclusive)
         if stat.S_IFMT(os.fstat(fd).st_mode) != stat.S_IFMT(mode):
             raise _io(path, "changed while it was opened")
-        return _checked(path, fd, size)
+        return _checked(path, fd, size, alone=alone)
     except OSError as error:
         if fd >= 0:
             os.close(fd)
@@ -162,15 +166,16 @@ def open_disk(path: str, size: int, *, writable: bool = True) -> Disk:
         raise
 
 
-def _checked(path: str, fd: int, size: int) -> Disk:
+def _checked(path: str, fd: int, size: int, *, alone: bool) -> Disk:
     is_block = stat.S_ISBLK(os.fstat(fd).st_mode)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise _busy(path, "is locked by another program") from None
+        if alone:
+            raise _busy(path, "is locked by another program") from None
     if kernel.is_locked(fd, QEMU_LOCKS, QEMU_LOCKS_LENGTH):
         raise _busy(path, "is in use by QEMU")
-    if not is_block and _is_loop_backing(fd):
+    if alone and not is_block and _is_loop_backing(fd):
         raise _busy(path, "is in use by a loop device")
     real = kernel.device_size(fd) if is_block else os.fstat(fd).st_size
     if real < size or (real > size and not is_block):

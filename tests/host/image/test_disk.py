@@ -81,6 +81,7 @@ def test_what_is_no_disk(tmp_path: Path) -> None:
 def test_two_of_us(file: Path) -> None:
     with open_disk(str(file), SIZE):
         assert "locked" in busy(str(file))
+        open_disk(str(file), SIZE, alone=False).close()
     open_disk(str(file), SIZE).close()
 
 
@@ -89,6 +90,8 @@ def test_bytes_that_qemu_locks(file: Path, byte: int) -> None:
     with file.open("rb") as other:
         fcntl.fcntl(other, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0))
         assert "in use by QEMU" in busy(str(file))
+        with pytest.raises(ProviderError, match="in use by QEMU"):
+            open_disk(str(file), SIZE, alone=False)
     open_disk(str(file), SIZE).close()
 
 
@@ -208,6 +211,7 @@ def test_mounted_device(loop: str, tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "ext4", loop, str(tmp_path / "mnt")], check=True)
     try:
         assert "mounted" in busy(loop)
+        open_disk(loop, SIZE, alone=False).close()
     finally:
         subprocess.run(["umount", str(tmp_path / "mnt")], check=True)
 
@@ -215,6 +219,7 @@ def test_mounted_device(loop: str, tmp_path: Path) -> None:
 @pytest.mark.root
 def test_file_under_a_loop_device(loop: str, file: Path) -> None:
     assert "loop device" in busy(str(file))
+    open_disk(str(file), SIZE, alone=False).close()
 
 
 @pytest.mark.root
