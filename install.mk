@@ -80,6 +80,8 @@ $(STAGE)/.done: $(WHEELS)/.package $(STAGE).for $(wildcard host/definition/* hos
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-index --find-links $(WHEELS) --no-compile \
 	  --target $(SITE) ganeti-instance-helper==$(VERSION)
 	rm -rf $(SITE)/bin
+	# pip's record has them with hashes that depend on where this checkout is
+	sed -i '/^\.\.\/\.\.\/bin\//d' $(SITE)/*.dist-info/RECORD
 	$(call SET_PATHS,$(SITE))
 	$(COMPILE) -s $(CURDIR)/$(STAGE) -p $(LIBDIR) $(CURDIR)/$(SITE)
 	mkdir -p $(STAGE)/os $(STAGE)/sbin $(STAGE)/doc $(STAGE)/manual

@@ -111,6 +111,14 @@ def test_nothing_points_back_into_the_checkout(node: Node) -> None:
             assert not os.readlink(path).startswith(f"{TOP}/build/stage"), path
 
 
+def test_packages_record_what_is_there(node: Node) -> None:
+    """A script that isn't installed would be recorded with a hash of this checkout's path: another tarball elsewhere"""
+    (site,) = (node.lib / "venv/lib").glob("python3.*/site-packages")
+    for record in site.glob("*.dist-info/RECORD"):
+        names = [line.rsplit(",", 2)[0].strip('"') for line in record.read_text().splitlines()]
+        assert not [name for name in names if not (site / name).exists()], record
+
+
 def test_modules_are_compiled_ahead(node: Node) -> None:
     package = next((node.lib / "venv/lib").glob("python3.*")) / "site-packages" / "helper_host"
     for path in package.rglob("*.py"):
