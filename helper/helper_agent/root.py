@@ -11,11 +11,12 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from helper_agent import clock
 from helper_agent.api import TaskError
 from helper_agent.tree import reading
 from helper_agent.tree.changes import Changes
 from helper_agent.tree.places import Places, kind
-from helper_agent.tree.writing import Owner, Writer
+from helper_agent.tree.writing import Owner, Owners, Writer, owner_of
 
 READ_MAX = 1024 * 1024
 """Bytes that `read`, and all that edits a file, takes when not told otherwise."""
@@ -33,15 +34,22 @@ class Root:
         path: where the tree is mounted
         durable: every write is on the disk before the old file goes (a run that may be killed and has to leave the
             image bootable); otherwise the caller syncs at the end
-        chown: replaced by tests that don't run as root
+        chown, owner: set and tell a descriptor's owner; replaced by tests that don't run as root
     """
 
-    def __init__(self, path: str, *, durable: bool = False, chown: Callable[[int, int, int], None] = os.fchown) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        durable: bool = False,
+        chown: Callable[[int, int, int], None] = os.fchown,
+        owner: Callable[[int], tuple[int, int]] = owner_of,
+    ) -> None:
         self._path = path
         self._lent = True
-        self._chown = chown
+        self._owners = Owners(owner, chown)
         self._places = Places(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-        self._writer = Writer(self._places, durable, chown)
+        self._writer = Writer(self._places, self._owners, durable)
 
     def close(self) -> None:
         """Let go of the tree, so that it can be unmounted; twice is no error"""
@@ -494,7 +502,7 @@ class Root:
             raise RuntimeError("begin() before the end of what had begun")
         from helper_agent.tree.journal import Journal
 
-        self._writer.changes = Journal(self._chown)
+        self._writer.changes = Journal(self._owners)
 
     def commit(self) -> None:
         """What was changed since `begin` stays; nothing happens without that
@@ -502,8 +510,9 @@ class Root:
         Raises:
             OSError
         """
-        changes, self._writer.changes = self._writer.changes, Changes()
-        changes.commit()
+        with clock.shielded():
+            changes, self._writer.changes = self._writer.changes, Changes()
+            changes.commit()
 
     def rollback(self) -> None:
         """The tree is as it was at `begin`: content, modes, owners, attributes, links, folders; nothing happens without
@@ -512,21 +521,24 @@ class Root:
         Raises:
             OSError: something could not be taken back; the rest was
         """
-        changes, self._writer.changes = self._writer.changes, Changes()
-        changes.rollback()
+        with clock.shielded():
+            changes, self._writer.changes = self._writer.changes, Changes()
+            changes.rollback()
 
     # --- how ---
 
     def _settle(self, path: str, content: bytes, mode: int | None, owner: Owner, follow: bool) -> bool:
         """`write`, where anything of it differs from what is there; whether it did"""
         try:
-            now = self.stat(path) if follow else self.lstat(path)
+            with self._places.opened(path, os.O_PATH if follow else os.O_PATH | os.O_NOFOLLOW) as fd:
+                now = os.fstat(fd)
+                uid, gid = self._owners.of(fd)
             same = (
                 stat.S_ISREG(now.st_mode)
                 and now.st_size == len(content)
-                and (mode is None or stat.S_IMODE(now.st_mode) == mode)
-                and owner[0] in (None, now.st_uid)
-                and owner[1] in (None, now.st_gid)
+                and mode in (None, stat.S_IMODE(now.st_mode))
+                and owner[0] in (None, uid)
+                and owner[1] in (None, gid)
                 and self.read(path, limit=len(content)) == content
             )
         except FileNotFoundError:

@@ -53,8 +53,7 @@ class Tree:
 
     def owner(self, path: str) -> tuple[int, int]:
         """uid and gid a file has, or would have if the tests ran as root"""
-        status = (self / path).lstat()
-        return self.owners.get(f"{status.st_dev}:{status.st_ino}", (status.st_uid, status.st_gid))
+        return self._owner((self / path).lstat())
 
     def files(self) -> dict[str, bytes | str]:
         """Path -> content (of a symlink: `-> target`) of all that is in the tree, folders left out"""
@@ -74,8 +73,15 @@ class Tree:
 
     def root(self, *, durable: bool = False) -> Root:
         """The path API on this tree, closed with it"""
-        chown = os.fchown if os.geteuid() == 0 else self._remember_owner
-        root = Root(str(self.path), durable=durable, chown=chown)
+        if os.geteuid() == 0:
+            root = Root(str(self.path), durable=durable)
+        else:
+            root = Root(
+                str(self.path),
+                durable=durable,
+                chown=self._remember_owner,
+                owner=lambda fd: self._owner(os.fstat(fd)),
+            )
         self._roots.append(root)
         return root
 
@@ -83,6 +89,9 @@ class Tree:
         """Every root's descriptor"""
         for root in self._roots:
             root.close()
+
+    def _owner(self, status: os.stat_result) -> tuple[int, int]:
+        return self.owners.get(f"{status.st_dev}:{status.st_ino}", (status.st_uid, status.st_gid))
 
     def _remember_owner(self, fd: int, uid: int, gid: int) -> None:
         status = os.fstat(fd)

@@ -20,7 +20,7 @@ from helper_agent import clock, syscalls
 from helper_agent.api import TaskError
 from helper_agent.tree import removal
 from helper_agent.tree.changes import Changes, new_name
-from helper_agent.tree.writing import attributes
+from helper_agent.tree.writing import Owners, attributes
 
 HELD_MAX = 900
 """Folders changed, and files of another mode or owner, in one task: each is held open, and a process has 1024."""
@@ -30,14 +30,10 @@ Inode = tuple[int, int]
 
 
 class Journal(Changes):
-    """Steps as `Changes`, until `rollback` undoes them in reverse or `commit` makes them final
+    """Steps as `Changes`, until `rollback` undoes them in reverse or `commit` makes them final"""
 
-    Args:
-        chown: as `Root`
-    """
-
-    def __init__(self, chown: Callable[[int, int, int], None]) -> None:
-        self._chown = chown
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
         self._undo: list[Callable[[], None]] = []
         self._aside: list[tuple[int, str]] = []
         self._hidden: set[str] = set()
@@ -105,8 +101,8 @@ class Journal(Changes):
             return
         self._limit()
         self._noted[_key(before)] = held = os.dup(fd)
-        named = attributes(fd)
-        self._undo.append(lambda: self._restore(held, before, named))
+        mode, owner, named = before.st_mode, self._owners.of(fd), attributes(fd)
+        self._undo.append(lambda: self._restore(held, mode, owner, named))
 
     def hides(self, name: str) -> bool:
         """As `Changes`"""
@@ -156,13 +152,11 @@ class Journal(Changes):
     def _undo_made(self, folder: int, name: str) -> None:
         self._undo.append(lambda: _remove(folder, name))
 
-    def _restore(self, fd: int, before: os.stat_result, named: dict[str, bytes]) -> None:
-        now = os.fstat(fd)
-        if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
-            self._chown(fd, before.st_uid, before.st_gid)
+    def _restore(self, fd: int, mode: int, owner: tuple[int, int], named: dict[str, bytes]) -> None:
+        self._owners.give(fd, *owner)
         # After chown, which takes set-user-ID away; and only if it was changed, which an immutable file refused
-        if os.fstat(fd).st_mode != before.st_mode:
-            os.fchmod(fd, stat.S_IMODE(before.st_mode))
+        if os.fstat(fd).st_mode != mode:
+            os.fchmod(fd, stat.S_IMODE(mode))
         there = attributes(fd)
         for name, value in named.items():
             if there.get(name) != value:  # chown takes security.capability away

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from helper_agent import clock
 from helper_agent.api import TaskError
+from helper_agent.records import NamedTuple
 from helper_agent.tree.changes import Changes, new_name
 from helper_agent.tree.places import Places, explain, kind, refuse_immutable
 
@@ -24,17 +25,35 @@ Owner = tuple[int | None, int | None]
 """User's and group's number; None for that of the file that is there."""
 
 
+def owner_of(fd: int) -> tuple[int, int]:
+    """User's and group's number of what is open"""
+    status = os.fstat(fd)
+    return status.st_uid, status.st_gid
+
+
+class Owners(NamedTuple):
+    """How owners are told and set, by descriptor"""
+
+    of: Callable[[int], tuple[int, int]]
+    chown: Callable[[int, int, int], None]
+
+    def give(self, fd: int, uid: int, gid: int) -> None:
+        """chown(2), where that changes anything: an immutable file refuses even what it has"""
+        if self.of(fd) != (uid, gid):
+            self.chown(fd, uid, gid)
+
+
 class Writer:
     """Writes in the tree of `places`; `Root` says what the methods do and raise
 
     Args:
-        durable, chown: as `Root`
+        durable: as `Root`
     """
 
-    def __init__(self, places: Places, durable: bool, chown: Callable[[int, int, int], None]) -> None:
+    def __init__(self, places: Places, owners: Owners, durable: bool) -> None:
         self._places = places
+        self._owners = owners
         self._durable = durable
-        self._chown = chown
         self.changes = Changes()
         """The journal, while there is one."""
 
@@ -48,7 +67,7 @@ class Writer:
                 before = os.fstat(old) if old >= 0 else None
                 temporary = os.open(draft, _NEW | os.O_WRONLY, 0o600, dir_fd=folder)
                 _write_all(temporary, content)
-                self._own(temporary, *_owner(owner, before))
+                self._owners.give(temporary, *self._owner(owner, old))
                 if old >= 0:
                     _copy_attributes(old, temporary)
                 os.fchmod(temporary, mode if mode is not None else stat.S_IMODE(before.st_mode) if before else 0o644)
@@ -183,7 +202,7 @@ class Writer:
             try:
                 self.changes.alters(fd)
                 if owner is not None:
-                    self._own(fd, *owner)
+                    self._owners.give(fd, *owner)
                 if mode is not None:
                     os.fchmod(fd, mode)
             except PermissionError:
@@ -201,7 +220,7 @@ class Writer:
         self.changes.made(folder, name)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
-            self._own(fd, *owner)
+            self._owners.give(fd, *owner)
             os.fchmod(fd, mode)
         finally:
             os.close(fd)
@@ -228,17 +247,10 @@ class Writer:
             raise
         return fd
 
-    def _own(self, fd: int, uid: int, gid: int) -> None:
-        now = os.fstat(fd)
-        if (now.st_uid, now.st_gid) != (uid, gid):
-            self._chown(fd, uid, gid)
-
-
-def _owner(owner: Owner, before: os.stat_result | None) -> tuple[int, int]:
-    """`owner`, filled up from what was there, else root's"""
-    uid, gid = owner
-    old = (before.st_uid, before.st_gid) if before else (0, 0)
-    return old[0] if uid is None else uid, old[1] if gid is None else gid
+    def _owner(self, owner: Owner, old: int) -> tuple[int, int]:
+        """`owner`, filled up from the file that is there, else root's"""
+        uid, gid = self._owners.of(old) if old >= 0 else (0, 0)
+        return uid if owner[0] is None else owner[0], gid if owner[1] is None else owner[1]
 
 
 def _refuse_to_replace(there: int, path: str, by: int, old: str) -> None:

@@ -45,7 +45,7 @@ def _one(tree: Tree, path: str, inodes: bool) -> One:
     return One(
         stat.S_IFMT(status.st_mode),
         stat.S_IMODE(status.st_mode),
-        tree.owner(path),
+        (0, 0) if stat.S_ISLNK(status.st_mode) else tree.owner(path),  # nobody changes those
         status.st_ino if inodes else 0,
         status.st_nlink,
         0 if stat.S_ISDIR(status.st_mode) else status.st_size,
