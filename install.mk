@@ -79,9 +79,9 @@ $(STAGE)/.done: $(WHEELS)/.package $(STAGE).for $(wildcard host/definition/* hos
 	  $(patsubst %/,%,$(dir $(INTERPRETER))) $(PYTHON_FULL) >$(STAGE)/venv/pyvenv.cfg
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-index --find-links $(WHEELS) --no-compile \
 	  --target $(SITE) ganeti-instance-helper==$(VERSION)
-	rm -rf $(SITE)/bin
-	# pip's record has them with hashes that depend on where this checkout is
-	sed -i '/^\.\.\/\.\.\/bin\//d' $(SITE)/*.dist-info/RECORD
+	rm -rf $(SITE)/bin $(SITE)/share
+	# pip's record has them, scripts with hashes that depend on where this checkout is
+	sed -i '/^\.\.\//d' $(SITE)/*.dist-info/RECORD
 	$(call SET_PATHS,$(SITE))
 	$(COMPILE) -s $(CURDIR)/$(STAGE) -p $(LIBDIR) $(CURDIR)/$(SITE)
 	mkdir -p $(STAGE)/os $(STAGE)/sbin $(STAGE)/doc $(STAGE)/manual
