@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helper_agent import description
+from helper_host import settings
 from helper_host.ganeti import parameters, task_options
 from tests import manual
 
@@ -58,6 +59,14 @@ def test_the_example_of_a_description_is_one() -> None:
     found = description.parse(block[1].encode())
     assert found.options == {"org.example.motd": {"owner": "example.org"}}
     assert not found.remarks
+
+
+def test_the_example_of_settings_is_one(tmp_path: Path) -> None:
+    text = (manual.HERE / "docs" / "writing-a-task.md").read_text(encoding="utf-8")
+    block = re.search(r"```toml\n(.*?)```", text, re.S)
+    assert block
+    (tmp_path / "config.toml").write_text(block[1])
+    assert settings.load(folder=str(tmp_path)).tasks["org.example.motd"]["owner"].value == "accounting"
 
 
 @pytest.mark.parametrize("page", manual.pages(), ids=lambda page: page.name)
