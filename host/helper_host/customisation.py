@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
+from helper_agent.declaration import TIMEOUT
+from helper_agent.description import Description
 from helper_host import helper_image, layers, tasks
 from helper_host.errors import ProviderError
 from helper_host.ganeti import parameters, properties
@@ -19,8 +22,9 @@ from helper_host.settings import Settings
 from helper_host.tasks import Tasks
 
 if TYPE_CHECKING:
-    from helper_agent.description import Description
     from helper_agent.taskfile import TaskFile
+
+NOTHING = Description()
 
 
 class Customisation(NamedTuple):
@@ -39,10 +43,30 @@ class Customisation(NamedTuple):
     """snf-image's, for programs and for the agent."""
     os_family: str
     root_partition: str
+    more_seconds: float
+    """What tasks may take beyond the usual, as they declare: the run's time limit grows by it."""
 
     def options(self, made: dict[str, Options]) -> dict[str, Options]:
         """The options of this run's tasks; `made`: from the parameters with names of their own"""
         return layers.merged(self.layers, made, self.tasks, self.wanted)
+
+
+def prepare(request: Request, image: str | None) -> Customisation | None:
+    """The plan for the image in the file `image`, None where there is none; None: nothing is to be customised
+
+    Raises:
+        ProviderError: see `described` and `plan`
+    """
+    asked = wishes(request)
+    about = described(request, image) if image is not None else None
+    if asked.flag(properties.EXCLUDE_ALL):
+        request.log.warning(f"{properties.EXCLUDE_ALL} is set: no task is run, nothing is customised")
+        return None
+    planned = plan(request, asked, about)
+    if planned.tasks.shipped:
+        names = ", ".join(row.task.name for row in planned.tasks.shipped)
+        request.log.info(f"tasks on top of the helper image's: {names}")
+    return planned
 
 
 def wishes(request: Request) -> Wishes:
@@ -53,23 +77,43 @@ def wishes(request: Request) -> Wishes:
     return found
 
 
-def plan(request: Request, asked: Wishes, image: str | None) -> Customisation:
+class Described(NamedTuple):
+    """An image with a description beside it"""
+
+    image: str
+    """Its file."""
+    description: Description
+
+
+def described(request: Request, image: str) -> Described | None:
+    """The description beside the image in the file `image`, if it has one that counts; its disk is large enough
+
+    Raises:
+        ProviderError: E-SETTINGS, E-DISK-SMALL
+    """
+    found = beside.read(image, request.log.warning) if request.parameters.image_description else None
+    if found is None:
+        return None
+    beside.check_disk(image, found, request.instance.disks[0].size)
+    return Described(image, found)
+
+
+def plan(request: Request, asked: Wishes, about: Described | None) -> Customisation:
     """Read and check all that the customisation depends on
 
     Args:
         asked: of `wishes`
-        image: the file that the image is in, None where none is written
+        about: of `described`
 
     Raises:
-        ProviderError: E-HELPER-IMAGE, E-TASKS, E-CUSTOM-TASK, E-PARAMETER, E-SETTINGS, E-DISK-SMALL
+        ProviderError: E-HELPER-IMAGE, E-TASKS, E-CUSTOM-TASK, E-PARAMETER, E-SETTINGS
     """
     given, settings, warn = request.parameters, request.settings, request.log.warning
+    description = about.description if about is not None else NOTHING
     helper = helper_image.load(settings.helper_image)
-    known = tasks.collect(settings, helper, _custom(request, asked))
-    described = beside.read(image, warn) if image is not None and given.image_description else None
-    if image is not None and described is not None:
-        beside.check_disk(image, described, request.instance.disks[0].size)
-    skipped = _skipped(request, asked, known, image, described)
+    custom = _custom(request, asked)
+    known = tasks.collect(settings, helper, custom)
+    skipped = _skipped(request, asked, known, about)
     wanted = tuple(
         row.task.name
         for row in known.rows
@@ -79,8 +123,8 @@ def plan(request: Request, asked: Wishes, image: str | None) -> Customisation:
     )
     above, overridden = layers.from_parameters(given, known, warn)
     below = layers.from_settings(settings.tasks, known)
-    if image is not None and described is not None:
-        for name, values in beside.options(image, described, known, warn).items():
+    if about is not None:
+        for name, values in beside.options(about.image, description, known, warn).items():
             below[name] = {**values, **below.get(name, {})}
     users = () if "users" in overridden else given.users
     return Customisation(
@@ -88,12 +132,22 @@ def plan(request: Request, asked: Wishes, image: str | None) -> Customisation:
         known,
         wanted,
         skipped,
-        Layers(above, below, users or asked.users, described.users if described else (), overridden),
+        Layers(above, below, users or asked.users, description.users, overridden),
         given.without(overridden),
-        _properties(asked, described),
-        given.os_family or asked.os_family or (described.os_family if described else ""),
+        _properties(asked, description),
+        given.os_family or asked.os_family or description.os_family,
         given.root_partition or asked.root_partition,
+        _more_seconds(known, [name for name in wanted if custom is None or name != custom.task.name]),
     )
+
+
+def _more_seconds(known: Tasks, names: Collection[str]) -> float:
+    """Of tasks that the administrator has put there: a user's one-off task has to do with the usual time
+
+    The time of those that come with the helper depends on the disk's size, and so does the usual limit.
+    """
+    run = [row.task for row in known.rows if row.task.name in names and row.task.api]
+    return sum(max(0.0, task.timeout - TIMEOUT) for task in run)
 
 
 def check(settings: Settings, helper: HelperImage) -> None:
@@ -124,12 +178,12 @@ def _custom(request: Request, asked: Wishes) -> TaskFile | None:
         return None
     from helper_host import custom_task
 
-    return custom_task.load(custom, request.settings)
+    task = custom_task.load(custom, request.settings)
+    request.log.info(f"custom task {task.task.name} from {task.source}: {len(task.content)} bytes")
+    return task
 
 
-def _skipped(
-    request: Request, asked: Wishes, known: Tasks, image: str | None, described: Description | None
-) -> tuple[str, ...]:
+def _skipped(request: Request, asked: Wishes, known: Tasks, about: Described | None) -> tuple[str, ...]:
     log = request.log
     _check_names("skip_tasks", request.parameters.skip_tasks, known)
     for name in request.only_tasks:
@@ -138,12 +192,10 @@ def _skipped(
     excluded, remarks = properties.excluded(asked, known)
     for remark in remarks:
         log.warning(remark)
-    by_image: tuple[str, ...] = ()
-    if image is not None and described is not None:
-        by_image = beside.skipped(image, described, known, log.warning)
+    by_image = beside.skipped(about.image, about.description, known, log.warning) if about is not None else ()
     for who, names in (("image properties", excluded), ("the image's description", by_image)):
         if names:
-            log.info(f"{who} leave out: {', '.join(names)}")
+            log.info(f"left out by {who}: {', '.join(names)}")
     every = {*request.parameters.skip_tasks, *excluded, *by_image}
     return tuple(name for name in known.names if name in every)
 
@@ -155,7 +207,7 @@ def _check_names(parameter: str, names: tuple[str, ...], known: Tasks) -> None:
             raise parameters.error(parameter, f"there is no task '{name}'", known.missing(name))
 
 
-def _properties(asked: Wishes, described: Description | None) -> dict[str, str]:
-    wanted = asked.flag(properties.OVERWRITING) or (described is not None and described.image_tasks)
+def _properties(asked: Wishes, description: Description) -> dict[str, str]:
+    wanted = asked.flag(properties.OVERWRITING) or description.image_tasks
     # the agent's one way to be asked for the image's programs by something outside the image
     return {**asked.all, **({properties.OVERWRITING: "yes"} if wanted else {})}

@@ -17,7 +17,6 @@ from helper_host import job as jobs
 from helper_host.background import Background
 from helper_host.customisation import Customisation
 from helper_host.endings import ending_signals, ignore_endings
-from helper_host.ganeti import properties
 from helper_host.guard import Guard
 from helper_host.image.disk import Disk, open_disk, wipe_head, write_failed
 from helper_host.image.image import Image, open_image
@@ -69,13 +68,8 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
     """Image and helper; returns the image's format, or none"""
     settings, log = request.settings, request.log
     with ExitStack() as stack:
-        asked = customisation.wishes(request)
         image = _open_image(request, stack)
-        planned = None
-        if asked.flag(properties.EXCLUDE_ALL):
-            log.warning(f"{properties.EXCLUDE_ALL} is set: no task is run, nothing is customised")
-        else:
-            planned = customisation.plan(request, asked, image.path if image is not None else None)
+        planned = customisation.prepare(request, image.path if image is not None else None)
         if image is None and (planned is None or not planned.wanted):
             log.info("there is nothing to do on the disk")
             return finishing.NO_IMAGE
@@ -141,7 +135,9 @@ def _customise(
         "helper image", lambda: helper_image.verify(planned.helper, settings.run_folder, background.cancel)
     )
     Session(
-        _spec(request, helper=planned.helper, drive=drive, disks=disks, nonce=nonce, limit=limit),
+        _spec(
+            request, helper=planned.helper, drive=drive, disks=disks, nonce=nonce, limit=limit + planned.more_seconds
+        ),
         background,
         guard,
         monitor,

@@ -82,8 +82,9 @@ class Bench:
 
     def plan(self, action: str = CREATE, **given: str) -> Customisation:
         request = self.request(action, given)
-        image = str(self.image) if action == CREATE else None
-        return customisation.plan(request, customisation.wishes(request), image)
+        planned = customisation.prepare(request, str(self.image) if action == CREATE else None)
+        assert planned is not None
+        return planned
 
     def job(self, action: str = CREATE, **given: str) -> Made:
         return job.make(self.request(action, given), self.plan(action, **given), "nonce")
@@ -148,6 +149,15 @@ def test_tasks_of_another_action_are_not_run(motd: Bench) -> None:
     assert (
         motd.job(RENAME, custom_task=base64.b64encode(SCRIPT).decode()).job.tasks[0].task["name"] == "org.example.motd"
     )
+
+
+def test_a_task_that_takes_long_makes_the_run_longer(bench: Bench) -> None:
+    assert bench.plan().more_seconds == 0
+    bench.put("tasks.d/org.example.motd.py", MOTD.replace("api=1", "api=1, timeout=1000"))
+    assert bench.plan().more_seconds == 700
+    assert bench.plan(skip_tasks="org.example.motd").more_seconds == 0
+    patient = b'#!/bin/sh\n# /// task\n# api = 1\n# heading = "x"\n# timeout = 86400\n# ///\n'
+    assert bench.plan(custom_task=base64.b64encode(patient).decode()).more_seconds == 700, "a user's is no reason"
 
 
 def test_only_some(motd: Bench) -> None:
@@ -263,7 +273,7 @@ def test_a_description_fills_what_nobody_says(bench: Bench) -> None:
     assert made.properties == {"ALLOW_MOUNTED_TASK_OVERWRITING": "yes"}
     assert made.image_tasks
     assert "skips the task 'nonsense', which is not there" in bench.log
-    assert "the image's description leave out: host-keys" in bench.log
+    assert "left out by the image's description: host-keys" in bench.log
     made = bench.job(image_description="no").job
     assert (made.os_family, made.skip_tasks, made.properties, made.image_description) == ("", (), {}, False)
 

@@ -181,6 +181,13 @@ def test_an_image_that_is_only_copied_needs_no_helper(bench: Node) -> None:
     assert "boot" not in ended.log
 
 
+def test_an_image_that_is_only_copied_needs_its_disk(bench: Node) -> None:
+    bench.parameters["img_properties"] = '{"EXCLUDE_ALL_TASKS":"yes"}'
+    Path(f"{bench.image}.toml").write_text('format = 1\nmin_disk = "1g"\n')
+    failed(bench.create([["exit", 1]]), "E-DISK-SMALL", within=5)
+    assert bench.is_old()
+
+
 def test_a_copy_that_fails_does_not_look_finished(bench: Node) -> None:
     bench.parameters |= {"img_properties": '{"EXCLUDE_ALL_TASKS":true}', "image_checksum": "sha256:" + "0" * 64}
     failed(bench.create([["exit", 1]]), "E-IMAGE-CHECKSUM")
