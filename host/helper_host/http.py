@@ -65,6 +65,8 @@ class Body:
         self._response = response
         self.url = url
         """After redirects."""
+        self.status = response.status
+        """200, or 206 for a part that was asked for."""
         length = response.headers.get("Content-Length", "")
         self.length = int(length) if length.isascii() and length.isdigit() else None
         """Bytes, where the server says it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -81,6 +82,14 @@ def test_redirects_within_the_server(server: web.Server) -> None:
     assert fetch(server) == b"here"
 
 
+def test_a_part_of_a_file(server: web.Server) -> None:
+    server.answers["/file"] = web.content(b"cd", status="206 Partial Content")
+    rules = Rules(ca_file=str(server.ca_file))
+    with http.get(server.url("/file"), rules, {"Range": "bytes=2-3"}) as body:
+        assert (body.status, body.length, b"".join(body.blocks())) == (206, 2, b"cd")
+    assert server.calls[0].header("Range") == "bytes=2-3"
+
+
 def test_a_redirect_to_http_is_not_followed(server: web.Server, tmp_path: Path) -> None:
     with web.serving(tmp_path / "plain", tls=False) as plain:
         plain.answers["/file"] = web.content(b"changed on the way")
@@ -154,6 +163,20 @@ def test_a_server_without_encryption(tmp_path: Path, server: web.Server) -> None
         with pytest.raises(FetchError, match="no encryption could be agreed on"):
             http.fetch(f"https://{web.HOST}:{plain.port}/", limit=LIMIT, seconds=10)
         assert all(not call.head.startswith("GET") for call in plain.calls)
+
+
+def test_a_server_that_does_not_greet() -> None:
+    """The kernel takes the connection; nobody does the handshake"""
+    with socket.create_server((web.HOST, 0)) as listener:
+        since = time.monotonic()
+        with pytest.raises(FetchError, match=r"the server (doesn't answer|fell silent)"):
+            http.fetch(
+                f"https://{web.HOST}:{listener.getsockname()[1]}/",
+                limit=LIMIT,
+                seconds=10,
+                rules=Rules(connect_seconds=0.3, silence_seconds=0.3),
+            )
+        assert time.monotonic() - since < 3
 
 
 def test_nobody_listens(server: web.Server) -> None:

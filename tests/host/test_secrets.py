@@ -170,6 +170,7 @@ def test_a_custom_task_that_is_fetched(node: Node, server: web.Server) -> None:
     ended = node.create(GOOD)
     assert ended.code == 0, ended.log
     assert len(server.calls) == 1
+    assert f"custom task custom from https://{web.HOST}:{server.port}/task?...: 10 bytes" in ended.log
     node.check(ended.log)
 
 
