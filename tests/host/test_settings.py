@@ -76,6 +76,10 @@ def test_the_file_overrides_the_defaults_and_the_variant_the_file(folder: Path) 
         ("[tasks.motd]\nowner = [1]\n", "has for motd.owner no text, number"),
         ('tasks_folder = ""\n', "must be an absolute path"),
         ('node_hooks = "hooks"\n', "must be an absolute path"),
+        ("node_hooks_timeout = 0\n", "must be a number of seconds"),
+        ('ca_file = "ca.pem"\n', "must be an absolute path"),
+        ("proxy = 3128\n", "proxy = 3128 must be a URL"),
+        ('no_proxy = "example.org"\n', "must be a list of hosts"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_key(folder: Path, text: str, words: str) -> None:
@@ -171,3 +175,13 @@ def test_the_time_limit_grows_with_the_disks() -> None:
     limits = Settings.of(total_timeout=100.0, total_timeout_per_gib=10.0)
     assert limits.total_seconds(0) == 100
     assert limits.total_seconds(5 << 30) == 150
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:s3cr3t@proxy.example.org:3128", "me:s3cr3t@proxy:3128", "nonsense s3cr3t"]
+)
+def test_a_proxy_is_taken_as_it_is(folder: Path, proxy: str) -> None:
+    """Whatever it looks like: an error would show the password in it"""
+    write(folder, f'proxy = "{proxy}"\nno_proxy = [".example.org"]\n')
+    loaded = load("", str(folder))
+    assert (loaded.proxy, loaded.no_proxy) == (proxy, (".example.org",))
