@@ -38,7 +38,7 @@ class Customisation(NamedTuple):
     """Names of those that are left out."""
     layers: Layers
     parameters: Parameters
-    """Without those that `layers` overrides."""
+    """Without defaults of the settings that `task_options` overrides."""
     properties: dict[str, str]
     """snf-image's, for programs and for the agent."""
     os_family: str
@@ -132,7 +132,7 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         known,
         wanted,
         skipped,
-        Layers(above, below, users or asked.users, description.users, overridden),
+        Layers(above, below, users or asked.users, description.users),
         given.without(overridden),
         _properties(asked, description),
         given.os_family or asked.os_family or description.os_family,

@@ -35,8 +35,6 @@ class Layers(NamedTuple):
     """Whom the user names."""
     described_users: tuple[str, ...]
     """Whom the description names."""
-    overridden: frozenset[str]
-    """Parameters whose values, defaults of the settings, must not count: `above` sets what they would."""
 
     def __repr__(self) -> str:
         return f"Layers({', '.join((*self.above, *self.below))})"
@@ -49,7 +47,7 @@ class Layers(NamedTuple):
 def from_parameters(
     parameters: Parameters, tasks: Tasks, warn: Callable[[str], None]
 ) -> tuple[Options, frozenset[str]]:
-    """`Layers.above` and `Layers.overridden`
+    """`Layers.above`, and the parameters that must not count: defaults of the settings for what it sets
 
     Raises:
         ProviderError: E-PARAMETER

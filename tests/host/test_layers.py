@@ -43,7 +43,7 @@ def above(parameters: Parameters) -> tuple[Options, frozenset[str], list[str]]:
 
 
 def merged(*, wanted: tuple[str, ...] = TASKS.names, made: Options | None = None, **parts: Any) -> Options:
-    whole = {"above": {}, "below": {}, "users": (), "described_users": (), "overridden": frozenset(), **parts}
+    whole = {"above": {}, "below": {}, "users": (), "described_users": (), **parts}
     return layers.merged(Layers(**whole), made or {}, TASKS, wanted)
 
 
@@ -150,5 +150,5 @@ def test_users_fill_every_task_that_takes_them() -> None:
 
 
 def test_values_are_not_in_the_representation() -> None:
-    shown = repr(Layers({"a.b": {"token": "canary"}}, {"c.d": {"token": "canary"}}, (), (), frozenset()))
+    shown = repr(Layers({"a.b": {"token": "canary"}}, {"c.d": {"token": "canary"}}, (), ()))
     assert shown == "Layers(a.b, c.d)"
