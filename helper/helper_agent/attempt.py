@@ -34,7 +34,7 @@ def attempt(item: Entry, context: Context, root: Root | None, beat: Callable[[],
     Raises:
         Skip: it had nothing to do
         TaskError, and whatever a task raises
-        NotTakenBack: it is optional, and what it wrote could not be taken back
+        NotTakenBack: what it wrote should be taken back and could not be
     """
     for privilege in item.task.privileges:
         context.log.info(f"privilege {privilege}: {PRIVILEGES[privilege]}")
@@ -42,7 +42,8 @@ def attempt(item: Entry, context: Context, root: Root | None, beat: Callable[[],
         _within_limit(item, context, beat)
         return
     root.lend_path("tree-path" in item.task.privileges)
-    if item.task.optional:
+    # A new instance whose deployment breaks is wiped; one that gets another name has to live on
+    if item.task.optional or context.action != "create":
         _or_nothing(root, lambda: _on_tree(item, context, root, beat, replaceable))
     else:
         _on_tree(item, context, root, beat, replaceable)
@@ -118,7 +119,7 @@ def _take_back(root: Root, error: BaseException) -> None:
         root.rollback()
     except Exception as trouble:
         raise NotTakenBack(
-            f"The optional task failed ({error}), and what it had written could not be taken back: {trouble}",
+            f"The task failed ({error}), and what it had written could not be taken back: {trouble}",
             "see the cause in the log, or leave the task out: skip_tasks",
             code="E-FILESYSTEM",
         ) from error

@@ -354,6 +354,21 @@ def test_what_can_not_be_taken_back_is_a_failure(node: Node, monkeypatch: pytest
     assert "could not be taken back" in failure(events).cause
 
 
+@pytest.mark.parametrize(("action", "left"), [("create", b"new\n"), ("rename", b"old\n")])
+def test_a_failure_in_an_instance_that_lives_on_leaves_nothing(node: Node, action: str, left: bytes) -> None:
+    """A new instance's disk is wiped after a failure anyway"""
+    node.tree.put("/etc/name", "old\n")
+
+    def half(context: Context) -> None:
+        put(context, "/etc/name", "new\n")
+        raise TaskError("no")
+
+    node.task("half", half, actions=("create", "rename"))
+    node.job = JOB._replace(action=action)
+    assert steps(node.run())[-1] == "half failed"
+    assert node.tree.files() == {"/etc/name": left}
+
+
 # --- what the image says ---
 
 NAMED = (Option("name", "str", ""), Option("key", "str", "", secret=True), Option("users", "list", ""))
