@@ -12,7 +12,7 @@ kit: $(KIT)/.done ## the task authors' environment: build/kit/bin/ganeti-instanc
 
 $(KIT)/.venv: pyproject.toml kit.mk
 	@$(SYSTEM_PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory packages PACKAGES=python3-venv
-	@rm -rf $(KIT)
+	@rm -rf $(addprefix $(KIT)/,bin include lib lib64 share pyvenv.cfg) # not etc, with settings
 	@$(SYSTEM_PYTHON) -m venv $(KIT)
 	@$(REQUIREMENTS) kit >$(KIT)/requirements.txt
 	@$(KIT_PIP) install -r $(KIT)/requirements.txt setuptools wheel
@@ -30,5 +30,7 @@ $(KIT)/.done: $(KIT)/.venv $(SOURCES)
 	@$(call SET_PATHS,$(KIT_SITE))
 	@mkdir -p $(KIT)/lib/ganeti-instance-helper
 	@ln -sfn $(CURDIR)/$(HELPER_IMAGE) $(KIT)/lib/ganeti-instance-helper/image
+	@# whatever umask it is made with: root may make it for others
+	@chmod 755 $(KIT) && chmod -R u=rwX,go=rX $(KIT)/bin $(KIT)/lib $(KIT)/pyvenv.cfg
 	@touch $@
 	@echo "made: $(KIT)/bin/ganeti-instance-helper; begin with: $(KIT)/bin/ganeti-instance-helper task new org.example.motd"

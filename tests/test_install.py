@@ -156,8 +156,11 @@ def test_the_manual_is_there_with_its_links(node: Node) -> None:
 
 
 def test_the_authors_kit_stands_beside_it(node: Node, tmp_path: Path) -> None:
+    (TOP / "build" / "kit" / ".done").unlink(missing_ok=True)
     make("kit")
     programs = TOP / "build" / "kit" / "bin"
+    for path in (programs, *regular(programs.parent / "lib")):
+        assert path.stat().st_mode & 0o444 == 0o444, "others than who made it can use it"
     assert (
         run(programs / "ganeti-instance-helper", "task", "new", "org.example.motd", "--folder", tmp_path).returncode
         == 0
