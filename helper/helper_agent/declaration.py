@@ -54,10 +54,13 @@ class Option(NamedTuple):
     """One option of a task"""
 
     name: str
+    """Letters, digits and underscores."""
     kind: str
     """str, int, bool, or list (of str)."""
     help: str
+    """What it is for, in a few words: for the manual and for errors."""
     default: Any = None
+    """Its value when nobody sets it; None: unset."""
     secret: bool = False
     """Never shown in an error or a log."""
 

@@ -138,17 +138,24 @@ class HelperTask(Protocol):
 
 
 class HelperTrap(NamedTuple):
-    """One trap that an image can hold at `path`"""
+    """`helper_trap.spring(tree, lambda: helper_task(FILE, tree))`: what a task does with a trap that an image can hold
+
+    The task may fail with a TaskError, which is returned, or be skipped, or done. It must not change anything outside
+    the tree, leave a draft, hang, or fail in another way.
+    """
 
     trap: Trap
     path: str
+    """Where it lies."""
 
     def __str__(self) -> str:
         return f"{self.trap}-{self.path}"
 
     def spring(self, tree: Tree, action: Callable[[], object]) -> TaskError | None:
-        """Lay the trap and do `action`, which may fail with a TaskError (returned) but must stay in the tree, leave no
-        draft and not hang
+        """Lay the trap and do `action`; the TaskError with which it failed
+
+        Raises:
+            AssertionError: it did what it must not
         """
         from helper_kit import traps
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
@@ -193,9 +194,10 @@ def example(name: str) -> str:
 
 def kit() -> str:
     """What a test gets"""
-    names = ", ".join(f"`{name}`" for name in trees.NAMES)
+    fixtures = (testing.HelperTask, testing.HelperTree, testing.HelperTrap)
     parts = (
-        f"Systems: {names}.",
+        *(f"#### {each.__name__}\n\n{markdown(inspect.getdoc(each) or '')}" for each in fixtures),
+        f"Systems: {_names(trees.NAMES)}.",
         "`Done`, which `helper_task` returns:\n\n" + _fields(testing, "Done"),
         _members(fake_tree, "Tree", "tree", leave=("root", "close", "path", "owners")),
         _members(recorded, "Programs", "helper_programs", leave=("calls", "answers")),
