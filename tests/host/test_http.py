@@ -75,6 +75,19 @@ def test_user_and_password_go_to_the_server_and_not_elsewhere(server: web.Server
         assert SECRET not in other.calls[0].head
 
 
+def test_headers_of_the_caller_go_to_the_server_and_not_elsewhere(server: web.Server, tmp_path: Path) -> None:
+    with web.serving(tmp_path / "other") as other:
+        both = tmp_path / "both.pem"
+        both.write_bytes(server.ca_file.read_bytes() + other.ca_file.read_bytes())
+        other.answers["/there"] = web.content(b"moved")
+        server.answers["/file"] = web.redirect("/here")
+        server.answers["/here"] = web.redirect(other.url("/there"))
+        with http.get(server.url("/file"), Rules(ca_file=str(both)), {"X-Token": SECRET}) as body:
+            assert (body.url, b"".join(body.blocks())) == (other.url("/there"), b"moved")
+        assert [call.header("X-Token") for call in server.calls] == [SECRET, SECRET]
+        assert SECRET not in other.calls[0].head
+
+
 def test_redirects_within_the_server(server: web.Server) -> None:
     server.answers["/file"] = web.redirect("/a")
     server.answers["/a"] = web.redirect("b")
