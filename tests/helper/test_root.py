@@ -30,7 +30,7 @@ ACTIONS: dict[str, Callable[[Root, str], Any]] = {
     "remove": lambda root, path: root.remove(path),
     "mkdir": lambda root, path: root.mkdir(path),
     "symlink": lambda root, path: root.symlink("target", path),
-    "chmod": lambda root, path: root.chmod(path, 0o600),
+    "chmod": lambda root, path: root.chmod(path, 0o700 if root.is_dir(path) else 0o600),
     "chown": lambda root, path: root.chown(path, 0, 0),
     "listdir": lambda root, path: root.listdir(path),
     "install": lambda root, path: root.install(path, "ours\n", owner="root", mode=0o600),
@@ -157,6 +157,18 @@ def test_a_new_file_is_plain_and_its_folders_are_made(tree: Tree) -> None:
     assert tree.text("/etc/a/b/file") == "x\n"
     assert (tree.mode("/etc/a/b/file"), tree.owner("/etc/a/b/file")) == (0o644, (0, 0))
     assert (tree.mode("/etc/a"), tree.owner("/etc/a/b")) == (0o755, (0, 0))
+
+
+def test_in_a_set_group_id_folder_new_files_are_roots(tree: Tree) -> None:
+    folder = tree.folder("/srv")
+    if os.geteuid() == 0:
+        os.chown(folder, 0, 7)
+    folder.chmod(0o2755)
+    root = tree.root()
+    root.write("/srv/a", "x")
+    os.close(root.create("/srv/b", mode=0o666))
+    assert [tree.owner(path) for path in ("/srv/a", "/srv/b")] == [(0, 0), (0, 0)]
+    assert tree.mode("/srv/b") == 0o666
 
 
 def test_mode_and_owner_are_kept_or_given(tree: Tree) -> None:

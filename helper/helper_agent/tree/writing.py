@@ -92,17 +92,19 @@ class Writer:
             with clock.shielded():
                 self.remove(path)
                 with self._places.place(path, self._make, follow=False) as (folder, name):
-                    fd = self._create(folder, name, mode, path)
+                    fd = self._create(folder, name, path)
                     self.changes.made(folder, name)
+                    self._owners.give(fd, 0, 0)  # in a set-group-ID folder it has the folder's group
+                    os.fchmod(fd, mode)
         except BaseException:
             if fd >= 0:
                 os.close(fd)
             raise
         return fd
 
-    def _create(self, folder: int, name: str, mode: int, path: str) -> int:
+    def _create(self, folder: int, name: str, path: str) -> int:
         try:
-            return os.open(name, _NEW | os.O_RDWR, mode, dir_fd=folder)
+            return os.open(name, _NEW | os.O_RDWR, 0o600, dir_fd=folder)
         except PermissionError:
             refuse_immutable(folder, f"The folder of {path}")
             raise
