@@ -23,7 +23,6 @@ def run(
     *,
     distro: str = "",
     name: str = "",
-    action: str = "create",
     verbose: bool = False,
 ) -> bool:
     """Run the task in `item` on the tree in `folder`, which it changes; whether it went well
@@ -41,6 +40,7 @@ def run(
     instance = INSTANCE._replace(name=name) if name else INSTANCE
     devices = {"os_release": {"ID": distro}} if distro else {}
     variables = {"INSTANCE_NAME": instance.name, "HYPERVISOR": "kvm"}
+    action = "create" if "create" in item.task.actions else item.task.actions[0]
     before = changes.snapshot(folder)
     try:
         done = rehearse(item, tree, options, Stage(instance, action, devices=devices, variables=variables))
@@ -64,6 +64,8 @@ def _check(item: TaskFile, folder: str) -> None:
         raise KitError(f"There is no folder {folder}", "give one that holds an image's tree, such as debootstrap makes")
     if os.path.realpath(folder) == "/":
         raise KitError(f"{folder} is this machine's own root folder", "give one that holds a copy of an image's tree")
+    if not item.task.actions:
+        raise KitError(f"{item.source} declares no actions, it never runs", "leave actions out, or name some")
     if item.task.phase == "devices":
         raise KitError(f"{item.source} works on disks, a folder has none", "run it on an image: --disk IMAGE")
     if item.kind == PROGRAM and os.geteuid() != 0:

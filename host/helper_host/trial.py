@@ -79,6 +79,8 @@ def run(trial: Trial, settings: Settings) -> str:
         raise ProviderError(
             "E-NODE", "The helper's jail needs root", "run this with sudo, or try --root FOLDER without"
         )
+    if CREATE not in trial.item.task.actions:
+        raise ProviderError("E-TASKS", f"{trial.item.source} is not for {CREATE}", "try it with --root FOLDER")
     _check_new(trial.item, settings)
     image = os.path.realpath(trial.image)
     import tempfile

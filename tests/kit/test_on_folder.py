@@ -82,6 +82,13 @@ def test_a_task_for_another_system_is_skipped(tmp_path: Path, tree: Path) -> Non
     assert run(path, tree, distro="debian")[1][-1] == "org.example.motd: done"
 
 
+def test_a_task_for_rename_alone_is_run_for_that(tmp_path: Path, tree: Path) -> None:
+    path = tasks.variant(
+        tmp_path, ("api=1,", 'api=1,\n    actions=("rename",),'), ('info("written")', 'info(f"at {context.action}")')
+    )
+    assert run(path, tree)[1][0] == "log: at rename"
+
+
 def test_secrets_are_not_shown(tmp_path: Path, tree: Path) -> None:
     path = tasks.variant(
         tmp_path, ('"example.org")', '"example.org", secret=True)'), ('info("written")', "info(f'{owner} written')")

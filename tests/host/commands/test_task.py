@@ -192,6 +192,12 @@ def test_run_on_a_disk_needs_root(
     assert ended.err.startswith("E-NODE: The helper's jail needs root; ")
 
 
+@pytest.mark.root
+def test_a_trial_on_a_disk_is_a_create(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tasks.variant(author, ("api=1,", 'api=1,\n    actions=("rename",),'))
+    assert "is not for create; try it with --root" in run(capsys, "run", path, "--disk", "image.raw").err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, command, "--help")
