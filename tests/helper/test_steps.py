@@ -229,7 +229,9 @@ def test_a_command_ends_with_the_time_of_its_task(node: Node) -> None:
 def test_a_task_that_computes_gives_signs_of_life(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "HEARTBEAT", 0.1)
     node.task("slow", lambda context: time.sleep(0.35))
-    assert logs(node.run(), "info") == ["still at work"] * 3
+    said = logs(node.run(), "info")
+    assert said == ["still at work"] * len(said)
+    assert 2 <= len(said) <= 4
 
 
 def test_the_agents_own_python_does_not(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
