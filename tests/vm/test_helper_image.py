@@ -69,8 +69,8 @@ def test_programs_of_authors_find_what_they_use(helper_image: Path) -> None:
 [[ "$BASH_VERSION" ]]
 declare -A facts=([a]=1)
 for name in awk base64 basename cat chmod chown chroot cp cut date dd df diff dirname du env find grep gunzip head id \
-  ln ls mkdir mktemp mv od paste patch readlink realpath rm sed seq sha256sum sleep sort stat tail tar tee touch tr uniq \
-  wc which xargs xz mount umount blkid sfdisk python3 chattr; do
+  ln ls mkdir mktemp mv od paste patch readlink realpath rm sed seq sha256sum sleep sort stat tail tar tee touch tr \
+  uniq wc which xargs xz mount umount blkid sfdisk python3 chattr; do
   command -v $name >/dev/null || { echo "no $name"; exit 1; }
 done
 base64 -d <<< aGVsbG8K | tr a-z A-Z | awk '{ print $1 }' | sed s/HELLO/found/

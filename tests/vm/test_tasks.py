@@ -169,6 +169,28 @@ def test_exit_codes(bench: Bench) -> None:
     assert "no such thing" in deployed.log
 
 
+def test_a_program_works_on_the_disks(bench: Bench) -> None:
+    """In the devices phase: with the helper's tools, before anything is mounted; the port is in use"""
+    script = """#!/bin/bash
+# /// task
+# api = 1
+# heading = "Name the filesystem"
+# phase = "devices"
+# ///
+set -e
+[ -z "${HELPER_ROOT+set}${SNF_IMAGE_TARGET+set}" ]
+tune2fs -L by-a-task "$HELPER_DISK_0" > /dev/null
+mount -t ext4 -o ro "$SNF_IMAGE_DEV" /mnt && ls /mnt/etc/os-release && umount /mnt
+for port in /dev/vport*; do ! cat "$port" 2>/dev/null || echo "could: open the port"; done
+blkid -o value -s LABEL "$HELPER_DISK_0"
+"""
+    deployed = bench.create(custom_task=custom(script))
+    deployed.succeeded()
+    assert "custom: by-a-task" in deployed.log
+    assert "could: " not in deployed.log
+    assert bench.files("/etc/hostname") == {"/etc/hostname": "web\n"}
+
+
 def overwriting(bench: Bench, code: int) -> None:
     bench.put(
         OVERWRITE,
