@@ -83,12 +83,11 @@ def merged(description: Description, job: Job, tasks: Iterable[Task], log: Logge
         for task in known.values():
             if any(option.name == USERS and option.kind == "list" for option in task.options):
                 options.setdefault(task.name, {}).setdefault(USERS, description.users)
-    skip = []
     for name in description.skip_tasks:
-        if name in known:
-            skip.append(name)
-        else:
+        if name not in known:
             log.warning(f"{IN_IMAGE} skips {name!r}, which is no task here")
+    # Who names the tasks that are to run has said more than the image's author
+    skip = [name for name in description.skip_tasks if name in known and name not in job.only_tasks]
     return job._replace(options=options, skip_tasks=(*job.skip_tasks, *skip))
 
 

@@ -407,6 +407,14 @@ def test_a_description_skips_tasks_of_both_phases(node: Node) -> None:
     assert any("unheard-of" in line and IN_IMAGE in line for line in logs(events, "warning"))
 
 
+def test_who_names_the_tasks_has_more_say_than_the_image(node: Node) -> None:
+    node.task("name", nothing)
+    node.task("other", nothing)
+    node.job = JOB._replace(only_tasks=("name",))
+    node.description = Description(skip_tasks=("name",))
+    assert steps(node.run())[1:] == ["mount done", "name done", "umount done"]
+
+
 def test_what_a_description_may_not_set_is_a_warning(node: Node) -> None:
     seen: list[dict[str, Any]] = []
     node.task("a", lambda context: seen.append(context.options.plain()), options=NAMED)
