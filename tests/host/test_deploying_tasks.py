@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,14 @@ exit 0
 """
 JOB_AT, JOB_SIZE = 9 * MIB, 4 * MIB
 """Where on the disk the scripted QEMU puts the beginning of the config drive."""
+
+SLOW_COPY = """
+from helper_host import deployment
+def copy(request, image, target, monitor, cancel):
+    open(f"{request.settings.run_folder}/../copying", "w").close()
+    cancel.wait(30)
+deployment._write_image = copy
+"""
 
 
 class Node(Bench):
@@ -192,6 +201,18 @@ def test_a_copy_that_fails_does_not_look_finished(bench: Node) -> None:
     bench.parameters |= {"img_properties": '{"EXCLUDE_ALL_TASKS":true}', "image_checksum": "sha256:" + "0" * 64}
     failed(bench.create([["exit", 1]]), "E-IMAGE-CHECKSUM")
     assert bench.head_is_empty() or bench.is_old()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_copy_ends_at_a_signal(bench: Node, number: signal.Signals) -> None:
+    bench.parameters["img_properties"] = '{"EXCLUDE_ALL_TASKS":"yes"}'
+    bench.prelude += SLOW_COPY
+    process = bench.start([["exit", 1]])
+    assert wait_for((bench.folder / "copying").exists)
+    since = time.monotonic()
+    process.send_signal(number)
+    failed(bench.finish(process, since), "E-INTERRUPTED", within=1.5)
+    assert bench.is_old()
 
 
 def test_nothing_to_copy_and_nothing_to_do(bench: Node) -> None:

@@ -112,6 +112,6 @@ def _value(item: Item, option: Option, *, secret: bool) -> Any:
             return FLAGS[text.strip().lower()]
         case "list":
             return [part.strip() for part in text.split(",") if part.strip()]
-    quoted = "" if secret else f", not {text[:40]!r}"
+    given = "something" if secret else repr(text[:40])
     remedy = "give yes or no" if option.kind == "bool" else option.help
-    raise Invalid(f"has for {item.task}.{item.option} something else than {KIND_WORDS[option.kind]}{quoted}", remedy)
+    raise Invalid(f"sets {item.task}.{item.option} to {given}, which is not {KIND_WORDS[option.kind]}", remedy)

@@ -72,10 +72,13 @@ def test_nothing_is_nothing() -> None:
         ("nonsense.owner=x", "the tasks are org.example.motd, hostname"),
         ("org.example.motd.ownr=x", "doesn't have ('ownr'); it has: owner, lines"),
         ("hostname.x=1", "it has: none"),
-        ("org.example.motd.lines=many", "something else than a whole number, not 'many'; most lines"),
+        (
+            "org.example.motd.lines=many",
+            "sets org.example.motd.lines to 'many', which is not a whole number; most lines",
+        ),
         ("org.example.motd.lines=1.5", "a whole number"),
         ("org.example.motd.lines=٣", "a whole number"),
-        ("org.example.motd.colour=maybe", "true or false, not 'maybe'; give yes or no"),
+        ("org.example.motd.colour=maybe", "to 'maybe', which is not true or false; give yes or no"),
         ("org.example.motd.owner=a org.example.motd.owner=b", "has org.example.motd.owner twice"),
     ],
 )
