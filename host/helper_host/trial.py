@@ -154,6 +154,8 @@ def _disk(trial: Trial, image: str, settings: Settings, temporary: str) -> Itera
         yield path
     except BaseException:
         os.unlink(path)
+        # the deployment has just told what state an instance's disk is in
+        Log().info(f"That disk was a copy, which is gone; {trial.image} is as it was.")
         raise
 
 

@@ -84,7 +84,8 @@ def test_a_task_alone_and_among_all(author: Author, tmp_path: Path) -> None:
     failing = tasks.variant(tmp_path, ('context.log.info("written")', 'raise ValueError("it broke")'))
     failed = author.run(failing, "--keep", str(tmp_path / "failed.raw"))
     assert failed.returncode == 1
-    last = failed.stderr.splitlines()[-1]
+    said, last = failed.stderr.splitlines()[-2:]
+    assert said.endswith(f"That disk was a copy, which is gone; {author.image.path} is as it was.")
     assert last.startswith("E-TASK: ") and "it broke" in last and "org.example.motd" in last
     assert not (tmp_path / "failed.raw").exists()
 
