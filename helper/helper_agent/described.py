@@ -73,22 +73,24 @@ def merged(description: Description, job: Job, tasks: Iterable[Task], log: Logge
     for remark in description.remarks:
         log.warning(f"{IN_IMAGE} {remark}")
     options = {name: dict(values) for name, values in job.options.items()}
-    for name, values in description.options.items():
-        if name not in known:
-            log.warning(f"{IN_IMAGE} has options of {name!r}, which is no task here")
-            continue
-        usable = _usable(known[name], values, log)
-        options[name] = {**usable, **options.get(name, {})}
+    for name, values in _known(description.options, known, "has options of", log).items():
+        options[name] = {**_usable(known[name], values, log), **options.get(name, {})}
     if description.users:
         for task in known.values():
             if any(option.name == USERS and option.kind == "list" for option in task.options):
                 options.setdefault(task.name, {}).setdefault(USERS, description.users)
-    for name in description.skip_tasks:
-        if name not in known:
-            log.warning(f"{IN_IMAGE} skips {name!r}, which is no task here")
+    skipped = _known(dict.fromkeys(description.skip_tasks), known, "skips", log)
     # Who names the tasks that are to run has said more than the image's author
-    skip = [name for name in description.skip_tasks if name in known and name not in job.only_tasks]
+    skip = (name for name in skipped if name not in job.only_tasks)
     return job._replace(options=options, skip_tasks=(*job.skip_tasks, *skip))
+
+
+def _known(named: Mapping[str, Any], known: Mapping[str, Task], what: str, log: Logger) -> dict[str, Any]:
+    """What is said of tasks that there are; the image may be made for a node that has more"""
+    for name in named:
+        if name not in known:
+            log.warning(f"{IN_IMAGE} {what} {name!r}, which is no task here")
+    return {name: value for name, value in named.items() if name in known}
 
 
 def _usable(task: Task, values: Mapping[str, Any], log: Logger) -> dict[str, Any]:
