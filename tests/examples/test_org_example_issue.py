@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from helper_kit.testing import HelperTask, HelperTree
 
 TASK = "org.example.issue.sh"
 VARIABLES = {"INSTANCE_NAME": "web1.example.org"}
-
-# as root it runs in the agent's sandbox; without root as who runs the test
-pytestmark = pytest.mark.programs
 
 
 def test_name_and_owner(helper_task: HelperTask) -> None:
