@@ -49,6 +49,7 @@ HEAVY = (
     "subprocess",
 )
 """Each costs an emulated guest a tenth of a second or more; the agent does without, or imports them late."""
+LATE_ROOMS = ("accounts", "editing", "journal", "removal")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -119,5 +120,7 @@ def test_the_agent_starts_light() -> None:
     done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
     hello, _, everything = done.stdout.partition("|")
     assert not set(HEAVY) & set(everything.split())
+    # of the path API's rooms, those that few tasks enter
+    assert not {f"helper_agent.tree.{name}" for name in LATE_ROOMS} & set(everything.split())
     # `hello` goes out before these are needed
     assert not {"ctypes", "subprocess", "helper_agent.root", "helper_agent.registry"} & set(hello.split())

@@ -127,12 +127,12 @@ class Journal(Changes):
         self._end(self._undo[::-1])
 
     def _end(self, steps: list[Callable[[], None]]) -> None:
-        failed: OSError | None = None
+        failed: Exception | None = None
         with clock.shielded():
             for step in steps:
                 try:
                     step()
-                except OSError as error:
+                except (OSError, RecursionError) as error:  # the latter: folders that a program of the image made
                     failed = failed or error
             for fd in (*self._held.values(), *self._noted.values()):
                 os.close(fd)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from helper_agent import syscalls
 from helper_agent.api import TaskError
 from helper_agent.root import Root
+from helper_agent.run import run
 from helper_agent.tree import journal
 from tests.helper.support import Tree
 from tests.helper.tree.snapshot import Snapshot
@@ -352,3 +353,50 @@ def test_nothing_is_there_to_see_of_what_was_removed(tree: Tree) -> None:
     root.commit()
     assert tree.names() == ["/etc", "/etc/x.d"]
     assert stat.S_ISDIR((tree / "/etc/x.d").lstat().st_mode)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["ext2", "ext4", "xfs", "btrfs"])
+def test_on_the_filesystems_that_images_have(tmp_path: Path, kind: str) -> None:
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(512 << 20)
+    run([f"mkfs.{kind}", str(image)])
+    tree = Tree(tmp_path / "tree")
+    run(["mount", "-o", "loop", str(image), str(tree.path)])
+    try:
+        tree.put("/etc/file", "old\n")
+        tree.put("/etc/gone", "old\n")
+        tree.put("/srv/data/deep/file", "old\n")
+        tree.link("/etc/link", "file")
+        os.link(tree / "/etc/file", tree / "/etc/other")
+        os.setxattr(tree / "/srv/data", "user.label", b"x")
+        before = Snapshot(tree)
+        root = tree.root()
+        root.begin()
+        for number in range(3):
+            root.write("/etc/file", f"new {number}\n")
+            root.set_key("/etc/new", "key", str(number))
+        root.remove("/etc/gone")
+        root.rename("/srv/data/deep", "/srv/moved")
+        root.rename("/etc/new", "/srv/moved/file")
+        root.remove_tree("/srv/data")
+        root.mkdir("/srv/data/deep")
+        root.install("/srv/data/mine", "x", owner=1000, mode=0o600)
+        root.symlink("gone", "/etc/link")
+        root.chown("/etc/other", 1, 1)
+        root.chmod("/srv/data", 0o700)
+        assert tree.text("/etc/file") == "new 2\n"
+        assert tree.text("/srv/moved/file") == "key=2\n"
+        root.rollback()
+        assert Snapshot(tree) == before
+        root.begin()
+        root.write("/etc/file", "kept\n")
+        root.remove_tree("/srv")
+        root.commit()
+        tree.close()
+        assert tree.text("/etc/file") == "kept\n"
+        assert [name for name in tree.names() if ".helper" in name or "/srv" in name] == []
+    finally:
+        tree.close()
+        run(["umount", str(tree.path)])
