@@ -21,6 +21,7 @@ else:
     import _signal as signal  # what `signal` adds, enums made of every constant, costs an emulated guest 10 ms
 
 CHUNK = 64 * 1024
+INTERRUPTING = (signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
 HIGH = 64
 """Descriptors from here on are kept out of the way of those that the program gets."""
 DESCRIPTORS_MAX = 1 << 20
@@ -62,11 +63,14 @@ def run(program: Program, take: Callable[[int, bytes], None]) -> int:
     trouble, trouble_end = os.pipe()
     feed = os.memfd_create("input", os.MFD_CLOEXEC)
     child = 0
+    # Who is interrupted between the fork and its return would never learn of the child
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTING)
     try:
         _fill(feed, program.input)
         child = _fork()
         if child == 0:
             _become(program, (feed, out_end, err_end), trouble_end)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for fd in (out_end, err_end, trouble_end, feed):
             os.close(fd)
         out_end = err_end = trouble_end = feed = -1
@@ -76,6 +80,7 @@ def run(program: Program, take: Callable[[int, bytes], None]) -> int:
         child = 0
         return os.waitstatus_to_exitcode(status)
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if child:
             _end(child)
         for fd in (out, out_end, err, err_end, trouble, trouble_end, feed):
@@ -96,8 +101,6 @@ def _fork() -> int:
         TaskError: E-AGENT
     """
     here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    # Who is interrupted between the fork and its return would never learn of the child
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM, signal.SIGTERM, signal.SIGINT])
     child = -1
     try:
         syscalls.unshare(syscalls.CLONE_NEWPID)
@@ -110,8 +113,6 @@ def _fork() -> int:
         raise _denied(error.strerror or str(error)) from None
     finally:
         os.close(here)
-        if child != 0:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return child
 
 
@@ -137,6 +138,7 @@ def _become(program: Program, streams: Sequence[int], trouble: int) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.umask(0o022)
         sandbox.enter(program.apart)
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         stage = "exec"
         _execute(program)
     except OSError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -253,6 +255,27 @@ def test_a_daemon_does_not_outlive_it(stage: Stage) -> None:
     assert stage.log.of("info") == ["still here"]
     assert not processes("sleep 4712")
     assert time.monotonic() - since < 15
+
+
+@pytest.mark.root
+def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    script = (
+        "from helper_agent import sandbox, spawn\n"
+        "apart = sandbox.Sandbox(program=b'#!/bin/sh\\necho up; sleep 4714', name='x')\n"
+        "program = spawn.Program((f'{sandbox.PROGRAMS}/x',), {'PATH': '/usr/bin:/bin'}, apart)\n"
+        "spawn.run(program, lambda _, part: print(part.decode(), end='', flush=True))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(programs.__file__).parents[1])}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "up\n"
+        assert processes("sleep 4714")
+        process.kill()
+    deadline = time.monotonic() + 15
+    while processes("sleep 4714") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not processes("sleep 4714")
 
 
 @pytest.mark.root

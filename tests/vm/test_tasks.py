@@ -159,6 +159,24 @@ trap '' TERM INT; echo waiting; setsid sleep 1000 & while :; do sleep 1000; done
     assert "custom was still running after 3 s" in deployed.last
 
 
+@pytest.mark.parametrize(
+    "bomb", ["bomb() { bomb | bomb & }; bomb; wait", "tail /dev/zero", "cat /dev/zero > /tmp/full; tail /dev/zero"]
+)
+def test_a_bomb_takes_the_task_alone_with_it(bench: Bench, bomb: str) -> None:
+    script = f"""#!/bin/bash
+# /// task
+# api = 1
+# heading = "Use up everything"
+# timeout = 15
+# ///
+{bomb}
+exit 1
+"""
+    deployed = bench.create(custom_task=custom(script))
+    deployed.failed("E-TASK")
+    assert "custom" in deployed.last
+
+
 def test_exit_codes(bench: Bench) -> None:
     deployed = bench.create(custom_task=custom("#!/bin/sh\necho nothing for me here\nexit 77\n"))
     deployed.succeeded()
