@@ -193,6 +193,8 @@ def _skipped(request: Request, asked: Wishes, known: Tasks, about: Described | N
     for remark in remarks:
         log.warning(remark)
     by_image = beside.skipped(about.image, about.description, known, log.warning) if about is not None else ()
+    # who names the tasks that are to run has said more than the image's author
+    by_image = tuple(name for name in by_image if name not in request.only_tasks)
     for who, names in (("image properties", excluded), ("the image's description", by_image)):
         if names:
             log.info(f"left out by {who}: {', '.join(names)}")

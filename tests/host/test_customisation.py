@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helper_agent import declaration, protocol
+from helper_agent import declaration, outside, protocol, registry
 from helper_host import customisation, job, settings
 from helper_host.customisation import Customisation
 from helper_host.errors import ProviderError
@@ -35,6 +35,10 @@ def run(context: Context) -> None:
     context.root.write("/etc/motd", context.options.text("owner"))
 '''
 SCRIPT = b"#!/bin/bash\necho hello\n"
+
+
+def properties(**given: object) -> str:
+    return json.dumps(given)
 
 
 class Bench:
@@ -116,10 +120,6 @@ def refusal(bench: Bench, code: str, action: str = CREATE, **given: str) -> str:
     return str(caught.value)
 
 
-def properties(**given: object) -> str:
-    return json.dumps(given)
-
-
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +180,31 @@ def test_a_task_to_skip_must_be_there(motd: Bench) -> None:
 def test_a_broken_task_ends_it(bench: Bench) -> None:
     bench.put("tasks.d/org.example.motd.py", "x = (")
     assert "org.example.motd.py is not Python" in refusal(bench, "E-TASKS")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"skip_tasks": "host-keys org.example.motd"},
+        {"task_options": "org.example.motd.owner=x", "task_secrets": "org.example.motd.token=x", "users": "me"},
+        {"img_properties": properties(EXCLUDE_MOUNTED_TASKS="yes", CUSTOM_TASK=base64.b64encode(SCRIPT).decode())},
+        {"hostname": "web", "swap": "partition:64", "password": "x", "dns_servers": "192.0.2.1"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("action", [CREATE, RENAME])
+@pytest.mark.parametrize("only", [(), ("org.example.motd", "hostname")])
+def test_the_agent_runs_what_was_planned(
+    motd: Bench, given: Mapping[str, str], action: str, only: tuple[str, ...]
+) -> None:
+    """Both ends choose, put into order and check the options for themselves"""
+    motd.only = only
+    motd.put("debian-12.qcow2.toml", 'format = 1\nusers = ["debian"]\nskip_tasks = ["hostname"]\n')
+    made = motd.job(action, **given)
+    known = registry.ordered([*registry.load(), *outside.from_job(made.job.tasks, made.payloads)])
+    run = tuple(entry.task.name for entry in registry.chosen(known, protocol.decode_job(protocol.encode_job(made.job))))
+    assert run == motd.plan(action, **given).wanted
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
