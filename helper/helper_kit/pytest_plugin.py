@@ -27,7 +27,9 @@ TRAPS = "helper_traps"
 def pytest_configure(config: pytest.Config) -> None:
     """Make our marker known"""
     config.addinivalue_line(
-        "markers", f"{TRAPS}(*paths): run the test with every trap that an image can hold at each of `paths`"
+        "markers",
+        f"{TRAPS}(*paths, folders=()): run the test with every trap that an image can hold at each of `paths`, and with"
+        " those that can be in the place of each of `folders`",
     )
 
 
@@ -39,11 +41,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from helper_kit.testing import HelperTrap
 
     marker = metafunc.definition.get_closest_marker(TRAPS)
-    if marker is None or not marker.args:
+    if marker is None or not (marker.args or marker.kwargs):
         raise pytest.UsageError(
             f"{metafunc.definition.name} wants helper_trap; mark it with @pytest.mark.{TRAPS}(PATH)"
         )
     rows = [HelperTrap(trap, path) for path in marker.args for trap in traps.ALL]
+    rows += [HelperTrap(trap, path) for path in marker.kwargs.get("folders", ()) for trap in traps.FOLDERS]
     metafunc.parametrize("helper_trap", rows, ids=str)
 
 

@@ -45,7 +45,9 @@ def test_other_systems_are_left_alone(helper_task: HelperTask) -> None:
     assert (done.outcome, done.detail) == ("skipped", "for alpine only")
 
 
-@pytest.mark.helper_traps("/etc/inittab", "/etc/apk/repositories", "/etc/runlevels/default/crond")
+@pytest.mark.helper_traps(
+    "/etc/inittab", "/etc/apk/repositories", "/etc/runlevels/default/crond", folders=["/etc/runlevels/default"]
+)
 def test_hostile_images(helper_trap: HelperTrap, helper_tree: HelperTree, helper_task: HelperTask) -> None:
     tree = helper_tree("alpine")
     options = {"mirror": "http://mirror.example.org"}

@@ -72,6 +72,8 @@ def test_no_agent(helper_task: HelperTask) -> None:
     assert (done.outcome, done.detail) == ("skipped", "the image has no Zabbix agent")
 
 
-@pytest.mark.helper_traps("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/agent.psk", "/etc/group")
+@pytest.mark.helper_traps(
+    "/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/agent.psk", "/etc/group", folders=["/etc/zabbix"]
+)
 def test_hostile_images(helper_trap: HelperTrap, helper_task: HelperTask, tree: Tree) -> None:
     helper_trap.spring(tree, lambda: helper_task(TASK, tree, options={"psk": KEY}))

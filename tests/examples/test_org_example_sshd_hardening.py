@@ -64,7 +64,9 @@ def test_no_sshd(helper_task: HelperTask, helper_tree: HelperTree) -> None:
     assert helper_task(TASK, tree).detail == "the image has no OpenSSH server"
 
 
-@pytest.mark.helper_traps("/etc/ssh/sshd_config", DROP_IN, "/etc/passwd")
+@pytest.mark.helper_traps(
+    "/etc/ssh/sshd_config", DROP_IN, "/etc/passwd", folders=["/etc/ssh", "/etc/ssh/sshd_config.d"]
+)
 def test_hostile_images(helper_trap: HelperTrap, helper_tree: HelperTree, helper_task: HelperTask) -> None:
     tree = helper_tree("debian")
     helper_trap.spring(tree, lambda: helper_task(TASK, tree, options={"root_login": "no"}))

@@ -163,7 +163,7 @@ def test_programs_of_the_image_are_answered_too(
     assert "made" in done.log.of("info")
 
 
-@pytest.mark.helper_traps("/etc/motd", "/etc/os-release")
+@pytest.mark.helper_traps("/etc/motd", "/etc/os-release", folders=["/etc"])
 def test_hostile_images(helper_trap: HelperTrap, helper_tree: HelperTree, helper_task: HelperTask, motd: str) -> None:
     tree = helper_tree("debian")
     helper_trap.spring(tree, lambda: helper_task(motd, tree))
