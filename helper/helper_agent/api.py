@@ -288,12 +288,19 @@ class Context:
         timeout: float = 120.0,
         ok: Collection[int] = (0,),
         env: Mapping[str, str] | None = None,
+        devices: Sequence[str] = (),
     ) -> Completed:
         """Run a program of the *image*, in the image's tree and in namespaces of its own, and wait for it
 
         Only for tasks with the privilege `image-programs`: the program is as trustworthy as the image.
 
-        Args: as `run`
+        Args:
+            argv: the program and its arguments; no shell reads them
+            input: bytes for stdin; without it stdin is empty
+            timeout: seconds, then it is killed with all that it has started
+            ok: exit codes that are no failure
+            env: variables on top of PATH, HOME and a fixed locale; nothing is inherited
+            devices: device nodes that it may use; a boot loader's installer wants the disk, `context.devices.disk`
 
         Raises:
             TaskError: without the privilege, or in the devices phase
@@ -308,7 +315,7 @@ class Context:
             from helper_agent import image_programs
 
             in_image = image_programs.run
-        return in_image(self._tree(), argv, input=input, timeout=timeout, ok=ok, env=env)
+        return in_image(self._tree(), argv, input=input, timeout=timeout, ok=ok, env=env, devices=devices)
 
     def _tree(self) -> str:
         """Where the tree is mounted; the task itself is told with the privilege `tree-path` alone"""

@@ -290,6 +290,8 @@ class Run:
 
             do = image_programs.run
         self._log.debug(f"run in the image: {' '.join(argv)}")
+        if devices := arguments.get("devices"):
+            self._log.info(f"{argv[0]} of the image gets {', '.join(devices)}")
         self._command = argv[0]
         try:
             return do(tree, argv, **arguments)

@@ -128,15 +128,15 @@ def test_programs_of_the_image_run_in_its_tree(bench: Bench, monkeypatch: pytest
     ran: list[Any] = []
 
     def record(tree: str, argv: list[str], **arguments: Any) -> Completed:
-        ran.append((tree, argv, arguments["input"], arguments["env"]))
+        ran.append((tree, argv, arguments["input"], arguments["env"], arguments["devices"]))
         return Completed(0, b"", b"")
 
     monkeypatch.setattr(image_programs, "run", record)
     allowed, root = Task("a", "filesystems", privileges=("image-programs",)), bench.tree.root()
     context = _context(bench, allowed, root)
     root.lend_path(False)
-    context.run_in_image(["update-grub"], input=b"x", env={"A": "b"})
-    assert ran == [(str(bench.tree.path), ["update-grub"], b"x", {"A": "b"})]
+    context.run_in_image(["update-grub"], input=b"x", env={"A": "b"}, devices=["/dev/vda"])
+    assert ran == [(str(bench.tree.path), ["update-grub"], b"x", {"A": "b"}, ["/dev/vda"])]
     with pytest.raises(TaskError, match="doesn't allow"):
         _ = context.root.path
 
