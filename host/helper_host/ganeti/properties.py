@@ -57,14 +57,22 @@ def parse(text: str) -> Properties:
         raise Invalid(f"is not JSON ({getattr(error, 'msg', type(error).__name__)})", FORM) from None
     if not isinstance(pairs, _Pairs):
         raise Invalid("is JSON, but no object", FORM)
+    try:
+        found = _named(pairs)
+    except RecursionError:
+        raise Invalid("has objects or lists too deep in each other", FORM) from None
+    _check(found)
+    return Properties(tuple(found.items()))
+
+
+def _named(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for given, value in pairs:
         name = _name(given)
         if name in found:
             raise Invalid(f"has {values.quote(given, 40)} twice", "give it once; capitals make no difference")
         found[name] = _text(given, value)
-    _check(found)
-    return Properties(tuple(found.items()))
+    return found
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -73,6 +73,8 @@ def test_one_warning_for_all_that_nothing_acts_on() -> None:
         ('{"USERS":"a:b"}', "has for USERS a value that has 'a:b' in it"),
         ('{"CUSTOM_TASK":"canary!"}', "has for CUSTOM_TASK a value that is neither base64"),
         ("[" * 100_000, "is not JSON"),
+        # less than what JSON's parser takes, more than what Python's own functions do
+        (f'{{"a":{"[" * 900}{"]" * 900}}}', "too deep"),
     ],
 )
 def test_refusals(text: str, words: str) -> None:
