@@ -9,26 +9,25 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from helper_host import settings as all_settings
 from helper_host.commands import main as script
+from helper_host.commands import task_usage
 from helper_host.errors import ProviderError
+from helper_host.log import printable
 
 if TYPE_CHECKING:
     from helper_agent.taskfile import TaskFile
     from helper_host.settings import Settings
     from helper_kit.manual import Documented
 
-NAME = "ganeti-instance-helper"
-PHASES = ("filesystems", "devices")
-
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code: 0, 1 after an error (whose line is then the last one on stderr), 2 for wrong usage"""
     try:
-        asked = _parser().parse_args(arguments)
+        asked = task_usage.parser().parse_args(arguments)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 2
     # an author's new files are for others to read, unlike what a deployment writes
@@ -39,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     def command() -> None:
         nonlocal code
         os.umask(umask)
-        code = _translated(asked.command, asked)
+        code = _translated(COMMANDS[asked.command], asked)
 
     return script.guarded_call("task", command) or code
 
@@ -58,98 +57,15 @@ def _translated(command: Callable[[argparse.Namespace], int], asked: argparse.Na
         raise ProviderError("E-TASKS", cause, remedy or "correct the declaration in one of them") from None
 
 
-# --- usage ------------------------------------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{program()} task", description="Write, check and try tasks.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    new = _command(commands, "new", _new, "write a skeleton and its test", "new org.example.motd")
-    new.add_argument("name", metavar="NAME", help="with a domain of yours in front, reversed: org.example.motd")
-    new.add_argument("--program", action="store_true", help="a shell program instead of a Python module")
-    new.add_argument("--folder", default=".", metavar="DIR", help="where (default: here)")
-    new.add_argument("--phase", choices=PHASES, default=PHASES[0], help="default: filesystems")
-
-    lint = _command(commands, "lint", _lint, "check tasks without running them", "lint org.example.motd.py")
-    lint.add_argument("files", nargs="+", metavar="FILE|FOLDER")
-    lint.add_argument("--tasks-folder", metavar="DIR", help="a node's tasks.d, whose tasks will be there too")
-
-    listing = _command(commands, "list", _list, "show all tasks in their order, and why", "list --variant default")
-    listing.add_argument("files", nargs="*", metavar="FILE|FOLDER", help="tasks on top of those of this node")
-    listing.add_argument("--variant", default="", help="with this variant's settings")
-    listing.add_argument("--json", action="store_true", help="for programs")
-
-    show = _command(commands, "show", _show, "print the manual of one task", "show hostname")
-    show.add_argument("task", metavar="NAME|FILE")
-    show.add_argument("--variant", default="", help="with this variant's settings")
-    show.add_argument("--markdown", action="store_true", help="as in the manual")
-
-    text = "run one task: on a folder with an image's tree, or on a copy of an image in a real helper"
-    trial = _command(commands, "run", _run, text, "run org.example.motd.py --root tree -o owner=example.org")
-    trial.add_argument("file", metavar="FILE")
-    where = trial.add_mutually_exclusive_group(required=True)
-    where.add_argument("--root", metavar="FOLDER", help="with an image's tree; it is changed")
-    where.add_argument("--disk", metavar="IMAGE", help="raw or qcow2, it stays as it is; needs root")
-    trial.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE", help="an option of it")
-    trial.add_argument(
-        "--name", default="", metavar="INSTANCE", help="name of the instance (default: web1.example.org)"
-    )
-    trial.add_argument("--verbose", action="store_true", help="show debug lines too")
-    disk = trial.add_argument_group("with --disk")
-    disk.add_argument("--size", type=_size, default=0, metavar="SIZE", help="of the disk: 4g (default: the image's)")
-    disk.add_argument("--keep", default="", metavar="OUT.RAW", help="keep the disk here when all went well")
-    disk.add_argument("--with-all", action="store_true", help="run all tasks in their order, not this one alone")
-    disk.add_argument("--variant", default="", help="with this variant's settings")
-    root = trial.add_argument_group("with --root")
-    root.add_argument(
-        "--distro", default="", metavar="ID", help="take the tree for this system's (default: by os-release)"
-    )
-    return parser
-
-
-def _command(
-    commands: Any, name: str, command: Callable[[argparse.Namespace], int], text: str, example: str
-) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"example: {program()} task {example}"
-    )
-    made.set_defaults(command=command)
-    return made
-
-
-def _size(text: str) -> int:
-    """Bytes of `4g`; a number alone is MiB, as with Ganeti"""
-    units = {"": 20, "m": 20, "g": 30, "t": 40}
-    number, unit = (text, "") if text[-1:].isdecimal() else (text[:-1], text[-1:].lower())
-    if not number.isdecimal() or unit not in units:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size, such as 512m or 4g")
-    return int(number) << units[unit]
-
-
-def program() -> str:
-    """This command, as one would type it from here"""
-    typed = sys.argv[0]
-    if os.path.basename(typed) != NAME:
-        return NAME
-    import shutil
-
-    near = os.path.relpath(typed)
-    return NAME if shutil.which(NAME) == typed else typed if near.startswith("..") else near
-
-
-# --- commands ---------------------------------------------------------------------------------------------------------
-
-
 def _new(asked: argparse.Namespace) -> int:
     from helper_kit import new
 
     written = new.write(asked.name, asked.folder, program=asked.program, phase=asked.phase)
     task, test = (os.path.normpath(path) for path in written)
-    beside = os.path.join(os.path.dirname(program()), "pytest")
-    print(f"written: {task}, {test}", "next:", f"  {program()} task lint {task}", sep="\n")
+    beside = os.path.join(os.path.dirname(task_usage.program()), "pytest")
+    print(f"written: {task}, {test}", "next:", f"  {task_usage.program()} task lint {task}", sep="\n")
     print(f"  {beside if os.path.exists(beside) else 'pytest'} {test}")
-    print(f"  {program()} task run {task} --disk IMAGE      (as root: in a real helper, on a copy)")
+    print(f"  {task_usage.program()} task run {task} --disk IMAGE      (as root: in a real helper, on a copy)")
     return 0
 
 
@@ -164,7 +80,7 @@ def _lint(asked: argparse.Namespace) -> int:
     # a file that is there in an earlier state is the same task
     findings = lint.check(paths, [item for item in others if item.task.name not in given])
     for finding in findings:
-        print(finding)
+        _say(str(finding))
     errors = sum(finding.level == lint.ERROR for finding in findings)
     print(
         f"{_count(len(paths), 'task')}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}",
@@ -213,7 +129,7 @@ def _run(asked: argparse.Namespace) -> int:
         return 0
     from helper_kit import on_folder
 
-    well = on_folder.run(item, asked.root, options, print, distro=asked.distro, name=asked.name, verbose=asked.verbose)
+    well = on_folder.run(item, asked.root, options, _say, distro=asked.distro, name=asked.name, verbose=asked.verbose)
     return 0 if well else 1
 
 
@@ -239,11 +155,12 @@ def _options(item: TaskFile, given: Sequence[str]) -> dict[str, Any]:
 
     name = item.task.name
     known = Tasks((Known(item.task, item.source, item.heading, item.manual, item.kind),))
-    pairs = [text.partition("=") for text in given]
-    for option, equals, _ in pairs:
+    items = []
+    for number, text in enumerate(given, 1):
+        option, equals, value = text.partition("=")
         if not equals:
             raise ProviderError("E-PARAMETER", f"-o {option} has no value", "give NAME=VALUE")
-    items = [task_options.Item(number, name, *pair[::2]) for number, pair in enumerate(pairs, 1)]
+        items.append(task_options.Item(number, name, option, value))
     try:
         return task_options.typed(items, known).get(name, {})
     except Invalid as error:
@@ -281,3 +198,18 @@ def _in_helper(folder: str) -> list[Documented]:
     if os.path.exists(os.path.join(folder, helper_image.MANIFEST)):
         return list(helper_image.load(folder).tasks)
     return list(builtin.tasks())
+
+
+def _say(text: str) -> None:
+    """What may come from an image or a file of anybody's: nothing in it drives the terminal"""
+    for line in text.splitlines():
+        print(printable(line))
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "new": _new,
+    "lint": _lint,
+    "list": _list,
+    "show": _show,
+    "run": _run,
+}

@@ -11,7 +11,7 @@ import pytest
 from helper_agent import protocol
 from helper_agent.declaration import Task, plain
 from helper_host import helper_image, paths
-from helper_host.commands import task, tool
+from helper_host.commands import task_usage, tool
 from tests.kit import tasks
 
 COMMANDS = ("new", "lint", "list", "show", "run")
@@ -165,6 +165,15 @@ def test_show_by_name_and_by_file(author: Path, capsys: pytest.CaptureFixture[st
     assert missing.err.splitlines()[-1].endswith("; is hostname meant?")
 
 
+def test_what_an_image_holds_does_not_drive_the_terminal(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (author / "tree/etc").mkdir(parents=True)
+    (author / "tree/etc/old").write_text("\x1b]0;title\x07")
+    path = tasks.variant(author, ('info("written")', 'info(context.root.read_text("/etc/old"))'))
+    ended = run(capsys, "run", path, "--root", "tree")
+    assert ended.code == 0
+    assert ended.out.splitlines()[0] == "log: \\x1b]0;title\\x07"
+
+
 def test_run_on_a_folder(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (author / "tree/etc").mkdir(parents=True)
     ended = run(capsys, "run", tasks.good(author), "--root", "tree", "-o", "owner=example.net", "--name", "db1")
@@ -213,4 +222,4 @@ def test_wrong_usage(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("text", "size"), [("512", 512 << 20), ("64m", 64 << 20), ("4G", 4 << 30), ("1t", 1 << 40)])
 def test_sizes(text: str, size: int) -> None:
-    assert task._size(text) == size
+    assert task_usage.size(text) == size
