@@ -109,6 +109,10 @@ def test_a_system_that_it_is_not_for(helper_task: HelperTask, motd: str) -> None
     assert (done.outcome, done.detail) == ("skipped", "for debian, alpine only")
 
 
+def test_a_tree_without_a_system(helper_task: HelperTask, motd: str) -> None:
+    assert helper_task(motd, "").detail == "for debian, alpine only"
+
+
 def test_a_failure_is_the_tasks_own_error(helper_task: HelperTask, motd: str) -> None:
     with pytest.raises(TaskError, match="No mood") as caught:
         helper_task(motd, options={"mood": "fail"})

@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from helper_agent import api, declaration, description, inspection, programs, protocol, root, run, snf, taskfile
+from helper_agent import (
+    api,
+    declaration,
+    description,
+    inspection,
+    programs,
+    protocol,
+    root,
+    run,
+    sandbox,
+    snf,
+    taskfile,
+)
 from helper_agent.distros import base
 from helper_agent.net import state
 from helper_host import settings
@@ -116,7 +128,7 @@ def failure_codes() -> str:
 
 def environment() -> str:
     """What a program gets, as it gets it"""
-    found = programs.environment(_example_task(), _example_context(), "/image")
+    found = programs.environment(_example_task(), _example_context(), sandbox.TREE)
     groups = {"Ours": "HELPER_", "snf-image's": "SNF_IMAGE_"}
     text = []
     for title, prefix in groups.items():
