@@ -115,7 +115,10 @@ def task_options(value: object, table: str) -> dict[str, Mapping[str, Any]]:
     if not isinstance(value, Mapping):
         raise DescriptionError(f"has {table} that are no tables [{table}.TASK]")
     flat: dict[str, dict[str, Any]] = {}
-    _flatten(value, table, "", flat)
+    try:
+        _flatten(value, table, "", flat)
+    except RecursionError:
+        raise DescriptionError(f"has {table} in tables too deep in each other") from None
     return dict(flat)
 
 

@@ -102,6 +102,12 @@ def test_a_description_that_is_none_says_why(lines: str, words: str) -> None:
     assert len(str(caught.value)) < 300
 
 
+def test_tables_in_tables_have_an_end() -> None:
+    """TOML's parser takes any number of dots"""
+    with pytest.raises(DescriptionError, match="too deep"):
+        parse(b"format = 1\n[options" + b".a" * 5000 + b"]\nx = 1\n")
+
+
 def test_a_description_is_text_and_short() -> None:
     with pytest.raises(DescriptionError, match="not TOML"):
         parse(b"format = 1 # \xff")
