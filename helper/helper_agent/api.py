@@ -70,6 +70,10 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_LATE[name]), name)
 
 
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 class TaskError(Exception):
     """A task can't do its work: `cause` says what happened to what, `remedy` what to do
 
@@ -77,11 +81,9 @@ class TaskError(Exception):
     """
 
     def __init__(self, cause: str, remedy: str = "", *, code: str = "E-TASK", output: str = "") -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.remedy = remedy
-        self.code = code
-        self.output = output
+        # Authors give an exception for the cause and bytes for the output, and without mypy nobody tells them
+        self.cause, self.remedy, self.code, self.output = (_text(value) for value in (cause, remedy, code, output))
+        super().__init__(self.cause)
 
 
 class Skip(Exception):
@@ -140,15 +142,15 @@ class Logger:
 
     def debug(self, message: str) -> None:
         """Shown in a verbose log only"""
-        self._send("debug", message)
+        self._send("debug", _text(message))
 
     def info(self, message: str) -> None:
         """What an administrator wants to see of a normal run"""
-        self._send("info", message)
+        self._send("info", _text(message))
 
     def warning(self, message: str) -> None:
         """What went on, though not as hoped"""
-        self._send("warning", message)
+        self._send("warning", _text(message))
 
 
 class Context:

@@ -37,11 +37,19 @@ def failure(step: str, error: BaseException) -> Failure:
 
     if isinstance(error, CommandFailed):
         return Failure(step, "E-TASK", f"A command failed: {error}", "see what it printed, above", error.output)
-    cause = f"{type(error).__name__}: {error}"
+    cause = f"{type(error).__name__}: {_words(error)}"
     if not isinstance(error, Exception):
         remedy = "let the task return, or raise Skip or TaskError; nothing else ends it"
         return Failure(step, "E-TASK", f"The task tried to end the agent ({cause})", remedy, where(error))
     return Failure(step, "E-TASK", cause, "this is a defect of the task: report it with the log", where(error))
+
+
+def _words(error: BaseException) -> str:
+    """Its text; an exception of a task's own may have none"""
+    try:
+        return str(error)
+    except Exception as trouble:
+        return f"[{type(trouble).__name__} in its __str__]"
 
 
 def where(error: BaseException) -> str:

@@ -268,6 +268,39 @@ def test_what_would_end_the_agent_is_the_tasks_failure(node: Node, error: BaseEx
     assert node.touched[-1] == "umount"
 
 
+class Wordless(Exception):
+    """A task's own"""
+
+    def __str__(self) -> str:
+        raise KeyError("words")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "output"),
+    [
+        (TaskError(KeyError("uid"), output=b"said \xff"), "'uid'", "said \ufffd"),  # type: ignore[arg-type]
+        (TaskError("no", None, code=3), "no", ""),  # type: ignore[arg-type]
+        (Wordless(), "Wordless: [KeyError in its __str__]", "node.py"),
+    ],
+)
+def test_whatever_a_task_puts_into_its_error_is_text(node: Node, error: BaseException, cause: str, output: str) -> None:
+    node.task("bad", raising(error))
+    told = failure(node.run())
+    assert (told.step, told.code, told.cause) == ("bad", "E-TASK", cause)
+    assert output in told.output
+
+
+def test_whatever_a_task_logs_is_text(node: Node) -> None:
+    numbers: Any = (3, b"bytes", ["list"])
+
+    def talk(context: Context) -> None:
+        for each in numbers:
+            context.log.info(each)
+
+    node.task("talk", talk)
+    assert logs(node.run(), "info") == ["3", "bytes", "['list']"]
+
+
 def test_a_task_that_never_comes_back_from_itself(node: Node) -> None:
     def deep(context: Context) -> None:
         deep(context)
