@@ -142,7 +142,7 @@ def test_authors_of_tasks_can_work_on_a_node(node: Node, tmp_path: Path) -> None
     (tmp_path / "tree/etc").mkdir(parents=True)
     tried = run(node.tool, "task", "run", tmp_path / "org.example.motd.py", "--root", tmp_path / "tree")
     assert tried.stdout.splitlines()[-1] == "org.example.motd: done", tried.stderr
-    assert (tmp_path / "tree/etc/motd").read_text() == "hello, web1.example.org\n"
+    assert (tmp_path / "tree/etc/org.example.motd").read_text() == "hello, web1.example.org\n"
     listed = run(node.tool, "task", "list")
     assert "grow-filesystem" in listed.stdout
     assert listed.stderr == "", "they are those of the helper image"
