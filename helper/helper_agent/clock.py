@@ -109,12 +109,23 @@ class shielded:
         return self
 
     def __exit__(self, *_: object) -> None:
-        global _shields, _due
+        global _shields
         _shields -= 1
-        if _due and not _shields:
-            _due = False
-            if _current is not None:
-                _current._ring()
+        if not _shields:
+            breathe()
+
+
+def breathe() -> None:
+    """In the midst of what is shielded and takes long, where an interruption or a sign of life does no harm
+
+    Raises:
+        TimeUp
+    """
+    global _due
+    if _due:
+        _due = False
+        if _current is not None:
+            _current._ring()
 
 
 _current: limit | None = None

@@ -274,7 +274,8 @@ class Root:
     def remove_tree(self, path: str) -> bool:
         """The folder `path` gone with all that is in it (or the file, or the symlink itself); whether there was one
 
-        Symlinks in it are removed and not followed. Nothing is removed unless all of it can be.
+        Symlinks in it are removed and not followed. Nothing is removed unless all of it can be. A task that is
+        interrupted by its time limit meanwhile may leave a part, unless it is optional: then all is there again.
 
         Raises:
             TaskError: something is mounted in it, or it or something in it is immutable, or it holds more than 100,000

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from helper_agent import clock
+
 PREFIX = ".helper-"
 """Of names that are ours, until what they stand for has its own name."""
 
@@ -35,7 +37,7 @@ class Changes:
         """A folder with all that is in it, after `removal.check`"""
         from helper_agent.tree import removal
 
-        removal.remove(folder, name)
+        removal.remove(folder, name, clock.breathe)
 
     def made(self, folder: int, name: str) -> None:
         """Something was made there"""

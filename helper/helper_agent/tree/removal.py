@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
-from helper_agent import syscalls
+from helper_agent import clock, syscalls
 from helper_agent.api import TaskError
 from helper_agent.tree.places import refuse_immutable
 from helper_agent.tree.reading import ENTRIES_MAX
@@ -34,6 +35,7 @@ def _check(folder: int, name: str, path: str, depth: int, left: int) -> int:
         refuse_immutable(fd, path)
         with os.scandir(fd) as entries:
             for entry in entries:
+                clock.breathe()
                 left -= 1
                 if left <= 0:
                     raise TaskError(f"{path} in the image, and what is beside it, are more than {ENTRIES_MAX} names")
@@ -65,8 +67,11 @@ def _open_here(folder: int, name: str, path: str, flags: int) -> int:
     raise TaskError(f"Something is mounted on {path} in the image, so it can't be removed")
 
 
-def remove(folder: int, name: str) -> None:
+def remove(folder: int, name: str, between: Callable[[], None] = lambda: None) -> None:
     """`name` gone, a folder with all that is in it
+
+    Args:
+        between: called before each name goes
 
     Raises:
         FileNotFoundError, OSError
@@ -77,7 +82,8 @@ def remove(folder: int, name: str) -> None:
         fd = syscalls.openat2(folder, name, _IN_FOLDER, resolve=syscalls.RESOLVE_NO_XDEV)
         try:
             for below in os.listdir(fd):
-                remove(fd, below)
+                between()
+                remove(fd, below, between)
         finally:
             os.close(fd)
         os.rmdir(name, dir_fd=folder)

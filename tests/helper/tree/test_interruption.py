@@ -6,6 +6,7 @@ import gc
 import itertools
 import os
 import random
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -121,3 +122,21 @@ def test_taking_back_is_not_interrupted(tree: Tree, root: Root) -> None:
                     root.rollback()
                     assert Snapshot(tree) == before
                 raise
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_large_folder_does_not_keep_the_time_limit_waiting(tree: Tree, root: Root, journal: bool) -> None:
+    for number in range(20_000):
+        (tree / f"/srv/data/{number}").touch()
+    before = Snapshot(tree) if journal else {}
+    if journal:
+        root.begin()
+    started = time.monotonic()
+    with pytest.raises(TaskError, match="still at work"), clock.limit(0.02):
+        root.remove_tree("/srv/data")
+    assert time.monotonic() - started < 1
+    if journal:
+        root.rollback()
+        assert Snapshot(tree) == before
+    assert root.remove_tree("/srv/data") is True
+    assert tree.names() == ["/etc", "/etc/file", "/etc/gone", "/etc/lines", "/etc/link", "/srv"]
