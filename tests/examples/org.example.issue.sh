@@ -15,7 +15,7 @@
 set -eu
 
 issue="$HELPER_ROOT/etc/issue"
-if grep -qs "^$INSTANCE_NAME " "$issue"; then
+if [ -f "$issue" ] && grep -qs "^$INSTANCE_NAME " "$issue"; then
     echo "it is there already"
     exit 77
 fi
