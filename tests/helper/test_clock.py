@@ -150,6 +150,22 @@ def test_a_shield_lets_its_own_errors_through() -> None:
         raise KeyError("uid")
 
 
+def test_long_shielded_work_can_be_interrupted_where_it_says_so() -> None:
+    done: list[int] = []
+    with pytest.raises(TaskError), clock.limit(SHORT), clock.shielded():
+        for number in range(100):
+            time.sleep(0.02)
+            done.append(number)
+            clock.breathe()
+            done.append(number)
+    assert 5 < len(done) < 100
+    assert len(done) % 2 == 1, "it was interrupted elsewhere"
+
+
+def test_a_breath_without_a_limit_does_nothing() -> None:
+    clock.breathe()
+
+
 def test_a_shield_without_a_limit_does_nothing() -> None:
     with clock.shielded():
         pass
