@@ -187,6 +187,36 @@ def test_exit_codes(bench: Bench) -> None:
     assert "no such thing" in deployed.log
 
 
+def test_a_secret_option_of_a_program(bench: Bench, tmp_path: Path) -> None:
+    """From tasks.d: on stdin, in no environment, and struck out of the log even where the program prints it"""
+    folder = tmp_path / "tasks.d"
+    folder.mkdir()
+    (folder / "org.example.join.sh").write_text(
+        f"""#!/bin/bash
+# /// task
+# api = 1
+# heading = "Join"
+# [options.token]
+# kind = "str"
+# help = "what lets it in"
+# secret = true
+# ///
+token=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["options"]["token"])')
+echo "the token is $token"
+(umask 077; echo "$token" > "$HELPER_ROOT/etc/token")
+env | grep -q {CANARY[:-1]}[t] && echo "could: find it in the environment"
+[ "$HELPER_OPTION_token" ] && echo "could: find it as an option"
+exit 0
+"""
+    )
+    bench.node.settings["tasks_folder"] = str(folder)
+    deployed = bench.create(task_secrets=f"org.example.join.token={CANARY}")
+    deployed.succeeded()
+    assert "the token is [secret]" in deployed.log
+    assert "could: " not in deployed.log
+    assert bench.files("/etc/token") == {"/etc/token": f"{CANARY}\n"}
+
+
 def test_a_program_works_on_the_disks(bench: Bench) -> None:
     """In the devices phase: with the helper's tools, before anything is mounted; the port is in use"""
     script = """#!/bin/bash
@@ -207,6 +237,49 @@ blkid -o value -s LABEL "$HELPER_DISK_0"
     assert "custom: by-a-task" in deployed.log
     assert "could: " not in deployed.log
     assert bench.files("/etc/hostname") == {"/etc/hostname": "web\n"}
+
+
+def test_a_trojan_that_a_task_runs_in_the_image(bench: Bench) -> None:
+    """Threat 10, in the real helper: a Python task that needs a program of the image"""
+    bench.put(
+        "/usr/sbin/update-thing",
+        f"""#!/bin/sh
+echo "thing=$1" > /etc/thing
+exec 2>/dev/null
+for path in /dev/vport* /dev/vd* /dev/hvc* /usr/lib/helper-agent /run/helper; do
+  [ -e "$path" ] && echo "could: see $path"
+done
+for number in $(cat /sys/class/virtio-ports/*/dev); do
+  mknod /etc/port c ${{number%:*}} ${{number#*:}} && echo "could: mknod"
+done
+mount -t devtmpfs dev /tmp && echo "could: mount"
+echo "|/usr/sbin/update-thing" > /proc/sys/kernel/core_pattern && echo "could: write core_pattern"
+echo o > /proc/sysrq-trigger && echo "could: power off"
+cat /proc/*/environ /proc/*/mem | grep -q {CANARY[:-1]}[t] && echo "could: find the secret"
+busybox setsid sh -c 'while :; do echo alive >> /etc/daemon; busybox sleep 0.1; done' &
+busybox kill -9 -1
+exit 0
+""",
+    )
+    task = '''"""Update the thing"""
+from helper_agent.api import Context, Task
+
+TASK = Task(name="custom", phase="filesystems", privileges=("image-programs",), api=1)
+
+
+def run(context: Context) -> None:
+    """See `Task`"""
+    context.log.info("printed: " + context.run_in_image(["update-thing", "new"]).text)
+    before = context.root.read_text_or("/etc/daemon")
+    context.run(["sleep", "1"])
+    context.log.info("daemon is " + ("dead" if context.root.read_text_or("/etc/daemon") == before else "alive"))
+'''
+    deployed = bench.create(custom_task=custom(task), password=CANARY)
+    deployed.succeeded()
+    assert "printed:" in deployed.log
+    assert "could: " not in deployed.log
+    assert "daemon is dead" in deployed.log
+    assert bench.files("/etc/thing") == {"/etc/thing": "thing=new\n"}
 
 
 def overwriting(bench: Bench, code: int) -> None:
