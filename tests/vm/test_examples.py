@@ -87,6 +87,15 @@ def test_sshd_is_hardened(tree: Path) -> None:
     assert "MaxAuthTries 4\n" in text
 
 
+def test_the_images_own_sshd_takes_it(tree: Path) -> None:
+    """Our own image's, so it may be run; it wants a folder in /run, and the tree is mounted read-only"""
+    script = 'mount -t tmpfs none "$0/run" && mkdir "$0/run/sshd" && exec chroot "$0" /usr/sbin/sshd -T'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(tree)], check=True, capture_output=True, text=True)
+    found = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    assert (found["permitrootlogin"], found["passwordauthentication"]) == ("without-password", "no")
+    assert (found["maxauthtries"], found["x11forwarding"]) == ("4", "no")
+
+
 def test_the_agent_joins_the_server(tree: Path) -> None:
     text = (tree / "etc/zabbix/zabbix_agentd.conf").read_text()
     assert "ServerActive=zabbix.example.org\nHostname=web.example.org\n" in text
