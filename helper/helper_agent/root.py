@@ -473,7 +473,8 @@ class Root:
         """One line in a section of the ini file `path` that gives `key` the `value`; whether anything had to be changed
 
         As `set_key`, within `[section]`, which may be there several times. A new line goes below the default that is
-        commented out, else below the section's last setting; a section that lacks is made at the file's end.
+        commented out, else below the section's last setting; a section that lacks is made at the file's end. Lines
+        below the key's that are indented deeper and have no separator belong to its value.
 
         Args:
             section: without brackets; "" is what stands above the first one

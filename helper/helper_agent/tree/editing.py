@@ -12,6 +12,8 @@ from helper_agent.api import TaskError
 from helper_agent.records import NamedTuple
 
 BLANKS = " \t"
+ROUNDS_MAX = 8
+"""Below a line that went, one may be indented and then belong to what is above it, so that there is more to do."""
 
 
 class Style(NamedTuple):
@@ -118,8 +120,7 @@ def with_replaced(text: str, pattern: str, replacement: str | None) -> str:
 def with_key(text: str, style: Style, value: str | None, blocks: Sequence[str]) -> str:
     """`text` with one line that sets the key, none where `value` is None; see `Root.set_key`"""
     value = _value(style, value)
-    lines = split(text)
-    lines = _logical(lines, style)
+    lines = _logical(split(text), style)
     words = [word.lower() for word in blocks]
     opens = next((at for at, line in enumerate(lines) if line.split(None, 1)[:1] and _word(line) in words), len(lines))
     _set(lines, style, value, [range(opens)], _last_place(lines, style, opens))
@@ -131,8 +132,15 @@ def with_ini(text: str, section: str, style: Style, value: str | None) -> str:
     if section != section.strip() or any(character in section for character in "]\r\n\0"):
         raise ValueError(f"no name of a section: {section!r}")
     value = _value(style, value)
-    lines = split(text)
-    lines = _logical(lines, style)
+    for _ in range(ROUNDS_MAX):
+        before, text = text, _in_section(text, section, style, value)
+        if text == before:
+            break
+    return text
+
+
+def _in_section(text: str, section: str, style: Style, value: str | None) -> str:
+    lines = _logical(split(text), style, indented=True)
     headers = [(at, name) for at, line in enumerate(lines) if (name := _header(line)) is not None]
     starts = [at for at, _ in headers]
     if not section:
@@ -168,11 +176,18 @@ def _set(lines: list[str], style: Style, value: str | None, spans: Sequence[rang
         if old != value:
             lines[at] = style.line(before, value) + _end(lines[at])
         return
-    likely = [(score, -at) for span in spans for at in span if (score := style.proposes(lines[at]))]
+    new = style.line("", value)
+    likely = [
+        (score, -at)
+        for span in spans
+        for at in span
+        if (score := style.proposes(lines[at]))
+        and not any(_is_below(line, new, style) for line in lines[at + 1 : at + 2])
+    ]
     at = 1 - max(likely)[1] if likely else place
     # A last line that wants to go on takes an empty one in, not the new one
     empty = [""] if style.mark and at and _continues(lines[at - 1]) and not style.is_comment(lines[at - 1]) else []
-    _insert(lines, at, [*empty, style.line("", value)])
+    _insert(lines, at, [*empty, new])
 
 
 def _insert(lines: list[str], at: int, new: Sequence[str]) -> None:
@@ -190,22 +205,36 @@ def _last_place(lines: Sequence[str], style: Style, stop: int) -> int:
     return next((at for at in range(stop, 0, -1) if not style.is_comment(lines[at - 1])), 0)
 
 
-def _logical(lines: Sequence[str], style: Style) -> list[str]:
+def _logical(lines: Sequence[str], style: Style, *, indented: bool = False) -> list[str]:
     """Lines put together that a backslash at the end holds together, as in a shell's and in systemd's files
 
     sshd's and others where blanks separate know no such thing.
+
+    Args:
+        indented: whether a line that is indented deeper goes on as well, as Python's parser has it; one with a
+            separator doesn't, since others indent as they like
     """
     if not style.mark:
         return list(lines)
     joined: list[str] = []
     goes_on = False
     for line in lines:
-        if goes_on:
+        if goes_on or (indented and joined and _is_below(line, joined[-1], style)):
             joined[-1] += line
         else:
             joined.append(line)
         goes_on = _continues(line) and (goes_on or not style.is_comment(line))
     return joined
+
+
+def _is_below(line: str, above: str, style: Style) -> bool:
+    if style.is_comment(line) or style.is_comment(above) or style.mark in line or _header(above) is not None:
+        return False
+    return _indent(line) > _indent(above) and _header(line) is None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(BLANKS))
 
 
 def _continues(line: str) -> bool:

@@ -145,6 +145,11 @@ def test_none_takes_the_key_away() -> None:
         ("[Time]\n; NTP=1\nA=1 \\\n NTP=1\n", "[Time]\n; NTP=1\nNTP=ntp\nA=1 \\\n NTP=1\n"),
         ("#[Time]\n#NTP=\n", "#[Time]\n#NTP=\n\n[Time]\nNTP=ntp\n"),
         ("[time]\n", "[time]\n\n[Time]\nNTP=ntp\n"),
+        ("[Time]\nNTP = a\n  b\n\tc\nd = e\n", "[Time]\nNTP = ntp\nd = e\n"),
+        ("[Time]\n  NTP = a\n  bare\n    B = e\n", "[Time]\n  NTP = ntp\n  bare\n    B = e\n"),
+        ("[Time]\n#NTP=\n  b\nc=1\n", "[Time]\n#NTP=\n  b\nc=1\nNTP=ntp\n"),
+        ("[Time]\nNTP=1\n NTP=2\n b\n", "[Time]\nNTP=ntp\n"),
+        ("[Time]\nA = a\n  b\n", "[Time]\nA = a\n  b\nNTP=ntp\n"),
         ("NTP=0\n[ Time ] # x\nA\n", "NTP=0\n[ Time ] # x\nA\nNTP=ntp\n"),
     ],
 )
@@ -229,20 +234,24 @@ SEPARATORS = st.sampled_from(["=", " = ", ": ", " ", "\t"])
 class Reader:
     """What a program makes of a file, by other means than those under test"""
 
-    def __init__(self, separator: str, *, ignore_case: bool = False, comments: str = "#") -> None:
+    def __init__(
+        self, separator: str, *, ignore_case: bool = False, comments: str = "#", indented: bool = False
+    ) -> None:
         mark = separator.strip()
         between = rf"[ \t]*{re.escape(mark)}[ \t]*" if mark else r"(?:[ \t]*=[ \t]*|[ \t]+)"
         flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
         self._sets = re.compile(rf"[ \t]*Key(?:{between}(.*?))?[ \t]*", flags)
         self._comments = comments
         self._continued = bool(mark)
+        self._mark = mark
+        self._indented = indented
 
     def lines(self, text: str) -> list[str]:
         """As a shell reads them, a backslash at the end taking the next line in, but not in a comment"""
         lines: list[str] = []
         goes_on = False
         for line in text.split("\n"):
-            if goes_on:
+            if goes_on or (self._indented and lines and self._is_indented(line, lines[-1])):
                 lines[-1] += f"\n{line}"
             else:
                 lines.append(line)
@@ -250,6 +259,12 @@ class Reader:
             comment = not goes_on and (not body.strip() or body.strip()[0] in self._comments)
             goes_on = self._continued and not comment and (len(body) - len(body.rstrip("\\"))) % 2 == 1
         return lines
+
+    def _is_indented(self, line: str, above: str) -> bool:
+        depth, before = (len(each) - len(each.lstrip(" \t")) for each in (line, above))
+        plain = (each.strip() and each.strip()[0] not in f"{self._comments}" for each in (line, above))
+        headers = (each.strip()[:1] == "[" and "]" in each for each in (line, above))
+        return depth > before and all(plain) and not any(headers) and self._mark not in line
 
     def value(self, line: str) -> str | None:
         """Of the key, None where the line is about something else"""
@@ -320,11 +335,13 @@ def test_any_ini_has_the_value_in_its_section(text: str, value: str, separator: 
     after = changed(lambda each: ini(each, section, "Key", value, separator), text)
     assume(after is not None)
     assert after is not None
-    reader = Reader(separator, comments="#;")
+    reader = Reader(separator, comments="#;", indented=True)
     before, now = reader.sections(text), reader.sections(after)
     assert now.pop(section) == [value.strip(" \t")]
-    before.pop(section, None)
+    before_here = before.pop(section, [])
     assert now == before
+    if len(before_here) > 1:  # what is indented below one that goes may belong to the next one above
+        return
     header = [f"[{section}]"] if f"[{section}]" in reader.rest(after)[len(reader.rest(text)) :] else []
     assert [line for line in reader.rest(after) if line] == [line for line in reader.rest(text) if line] + header
 
