@@ -146,7 +146,8 @@ class Root:
 
     def walk(self, path: str) -> Iterator[str]:
         """Paths of all that is below the folder `path`, however deep: first what a folder holds, sorted, then what its
-        folders hold. Symlinks are named and not followed. What the body removes or makes meanwhile may be left out.
+        folders hold, other filesystems of the image too. Symlinks are named and not followed. What the body removes or
+        makes meanwhile may be left out.
 
         Raises:
             FileNotFoundError

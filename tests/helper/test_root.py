@@ -112,6 +112,10 @@ def test_nothing_goes_of_a_folder_in_which_something_is_mounted(tree: Tree, kind
                 root.remove_tree(path)
         with pytest.raises(TaskError, match="mounted"):
             root.rename("/srv/data/mounted", "/srv/elsewhere")
+        if kind == "folder":
+            with pytest.raises(TaskError, match="on different filesystems"):
+                root.rename("/srv/data/first", "/srv/data/mounted/first")
+            assert "/srv/data/mounted/precious" in list(root.walk("/"))
         root.rollback()
     finally:
         syscalls.umount(str(place))
