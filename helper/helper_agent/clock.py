@@ -76,9 +76,12 @@ class limit:
             else:
                 signal.setitimer(signal.ITIMER_REAL, *self._timer)
         if isinstance(error, TimeUp):
+            from helper_agent.failures import where
+
             raise TaskError(
                 f"{self._who} was still at work after {self._seconds:g} s",
                 "see in the log what it waited for; if it needs longer, let it declare a larger timeout",
+                output=where(error),
             ) from error
 
     def _arm(self) -> None:

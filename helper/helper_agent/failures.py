@@ -10,10 +10,10 @@ from helper_agent.protocol import FAILURES, Failure
 from helper_agent.registry import RegistryError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-FRAMES_MAX = 8
-"""Most lines that `where` gives, the innermost ones."""
-_AROUND = ("steps.py:", "attempt.py:", "outside.py:")
-"""Files of the agent's own between it and a task."""
+OUTER_MAX, INNER_MAX = 3, 5
+"""Most lines that `where` gives: the first ones are the task's own, the last ones say what went wrong."""
+_AROUND = ("clock.py:", "steps.py:", "attempt.py:", "outside.py:", "rehearsal.py:")
+"""Files of our own between the agent, or the authors' kit, and a task."""
 _BROKEN = (errno.EROFS, errno.EIO, errno.EUCLEAN)
 
 
@@ -33,10 +33,13 @@ def failure(step: str, error: BaseException) -> Failure:
     if isinstance(error, OSError) and error.errno in _BROKEN:
         cause = f"The image's filesystem failed: {error.strerror}{_on(error)}"
         return Failure(step, "E-FILESYSTEM", cause, "check the image's filesystems, and the node's disk", where(error))
-    from helper_agent.run import CommandFailed
+    from helper_agent.run import NOT_FOUND, CommandFailed
 
     if isinstance(error, CommandFailed):
-        return Failure(step, "E-TASK", f"A command failed: {error}", "see what it printed, above", error.output)
+        remedy = "see what it printed, above" if error.output.strip() else "it printed nothing"
+        if error.reason == NOT_FOUND:
+            remedy = "use a program that the helper has; task lint knows them"
+        return Failure(step, "E-TASK", f"A command failed: {error}", remedy, error.output)
     cause = f"{type(error).__name__}: {_words(error)}"
     if not isinstance(error, Exception):
         remedy = "let the task return, or raise Skip or TaskError; nothing else ends it"
@@ -61,7 +64,9 @@ def where(error: BaseException) -> str:
         frames.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
     inner = [frame for frame in frames if not frame.startswith(_AROUND)] or frames
-    return "\n".join(inner[-FRAMES_MAX:])
+    if len(inner) > OUTER_MAX + INNER_MAX:
+        inner[OUTER_MAX:-INNER_MAX] = ["..."]
+    return "\n".join(inner)
 
 
 def _on(error: OSError) -> str:

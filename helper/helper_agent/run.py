@@ -35,6 +35,10 @@ class Completed(NamedTuple):
         return self.stdout.decode("utf-8", "replace")
 
 
+NOT_FOUND = "not found"
+"""`CommandFailed.reason` of a program that isn't there."""
+
+
 class CommandFailed(Exception):
     """A command could not be started, ended with an unexpected code or signal, or ran out of time"""
 
@@ -84,7 +88,7 @@ def run(
             pass_fds=tuple(pass_fds),
         )
     except FileNotFoundError:
-        raise CommandFailed(argv, "not found") from None
+        raise CommandFailed(argv, NOT_FOUND) from None
     except OSError as error:
         raise CommandFailed(argv, f"could not be started ({error.strerror})") from None
     try:

@@ -148,6 +148,28 @@ def test_an_unexpected_error_says_where(node: Node) -> None:
     assert "node.py:" in failure(node.run()).output
 
 
+def test_a_deep_error_says_where_in_the_task_and_where_in_the_end(node: Node) -> None:
+    def deep(left: int) -> None:
+        if not left:
+            raise ValueError("odd")
+        deep(left - 1)
+
+    node.task("bad", lambda context: deep(30))
+    lines = failure(node.run()).output.splitlines()
+    assert lines[0].endswith(" in <lambda>"), "the task itself comes first"
+    assert lines[3] == "..."
+    assert lines[-1].endswith(" in deep")
+    assert len(lines) == 9
+
+
+@pytest.mark.programs
+def test_a_program_that_is_not_there_is_no_matter_of_its_output(node: Node) -> None:
+    node.task("bad", lambda context: context.run(["/nowhere/mkfs"]))
+    told = failure(node.run())
+    assert "not found" in told.cause
+    assert told.remedy == "use a program that the helper has; task lint knows them"
+
+
 def test_a_failure_to_unmount_is_no_success(node: Node) -> None:
     node.task("name", lambda context: None)
     node.close_error = OSError(errno.EIO, "Input/output error", "/run/helper/root")

@@ -49,6 +49,7 @@ def test_work_is_ended_at_its_limit(work: Callable[[], None]) -> None:
     assert 0.1 < time.monotonic() - start < 5
     assert caught.value.cause == "The task org.example.slow was still at work after 0.15 s"
     assert "timeout" in caught.value.remedy
+    assert caught.value.output.splitlines()[0].startswith("test_clock.py:"), "where it was"
 
 
 @pytest.mark.programs
