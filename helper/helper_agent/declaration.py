@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from helper_agent.protocol import INT_MAX
 from helper_agent.records import NamedTuple
 
 API_VERSION = 1
@@ -115,11 +116,13 @@ def _wrong_value(task: Task, outside: bool) -> str:
 
 
 def _shown(value: object) -> str:
-    """`value` for an error; Python refuses to spell numbers of thousands of digits"""
+    """`value` for an error; Python refuses to spell numbers of thousands of digits, and what is deep in each other"""
     try:
         return f"{value!r:.200}"
     except ValueError:
         return "a number of thousands of digits"
+    except RecursionError:
+        return "tables too deep in each other"
 
 
 def _wrong_type(task: Task) -> str:
@@ -179,7 +182,8 @@ def _option_problem(task: Task) -> str:
         if option.kind not in KINDS:
             return f"declares the option {option.name} of the unknown kind {_shown(option.kind)}"
         if option.default is not None and not fits(option.kind, option.default):
-            return f"declares for the option {option.name} a default that is not {KIND_WORDS[option.kind]}"
+            bits = ", or one of more than 63 bits" if option.kind == "int" else ""
+            return f"declares for the option {option.name} a default that is not {KIND_WORDS[option.kind]}{bits}"
     return ""
 
 
@@ -187,7 +191,9 @@ def fits(kind: str, value: Any) -> bool:
     """Whether `value` is of an option's `kind`"""
     if kind == "list":
         return isinstance(value, (list, tuple)) and all(type(item) is str for item in value)
-    return type(value) is {"str": str, "int": int, "bool": bool}[kind]
+    if kind == "int":
+        return type(value) is int and abs(value) <= INT_MAX
+    return type(value) is {"str": str, "bool": bool}[kind]
 
 
 def check_options(task: Task, values: Mapping[str, Any]) -> None:
@@ -203,7 +209,7 @@ def check_options(task: Task, values: Mapping[str, Any]) -> None:
             known = ", ".join(declared) or "none"
             raise OptionError(f"The task {task.name} has no option {name!r}", f"it has: {known}")
         if not fits(option.kind, value):
-            quoted = "" if option.secret else f", not {value!r}"
+            quoted = "" if option.secret else f", not {_shown(value)}"
             raise OptionError(
                 f"The option {name} of the task {task.name} takes {KIND_WORDS[option.kind]}{quoted}", option.help
             )

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from helper_agent import toml
 from helper_agent.protocol import IMAGE_DESCRIPTION, INT_MAX
 from helper_agent.records import NamedTuple
 
@@ -58,13 +59,11 @@ def parse(document: bytes) -> Description:
     Raises:
         DescriptionError: not TOML, another format, or a value of the wrong type
     """
-    import tomllib
-
     if len(document) > SIZE_MAX:
         raise DescriptionError(f"has more than {SIZE_MAX} bytes")
     try:
-        table = tomllib.loads(document.decode())
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number with thousands of digits
+        table = toml.parse(document)
+    except ValueError as error:
         raise DescriptionError(f"is not TOML: {error}") from None
     if type(version := table.pop("format", None)) is not int or version != FORMAT:
         raise DescriptionError(f"doesn't say format = {FORMAT}")
@@ -85,6 +84,8 @@ def _shown(value: object) -> str:
         return f"{value!r:.80}"
     except ValueError:  # Python refuses to spell numbers of thousands of digits
         return "a very long number"
+    except RecursionError:
+        return "tables too deep in each other"
 
 
 def _names(name: str, value: object) -> tuple[str, ...]:

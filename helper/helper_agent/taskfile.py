@@ -24,13 +24,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from helper_agent import declaration
+from helper_agent import declaration, toml
 from helper_agent.declaration import CUSTOM, DeclarationError, Option, Task
 from helper_agent.records import NamedTuple
 
 PYTHON, PROGRAM = "python", "program"
 SIZE_MAX = 1 << 20
 """Most bytes of a task's file."""
+TOML_MAX = 1 << 16
+"""Most bytes of a program's declaration."""
 SUFFIXES = (".py", ".sh", ".bash", ".pl")
 """Endings of a file's name that are no part of the task's."""
 IGNORED = re.compile(
@@ -233,9 +235,9 @@ def _privileged(task: Task) -> Task:
 
 
 def _toml(document: bytes) -> dict[str, Any]:
-    import tomllib
-
+    if len(document) > TOML_MAX:
+        raise DeclarationError(f"has a declaration of more than {TOML_MAX >> 10} KiB")
     try:
-        return tomllib.loads(document.decode())
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number with thousands of digits
+        return toml.parse(document)
+    except ValueError as error:
         raise DeclarationError(f"has a declaration that is not TOML: {error}") from None

@@ -72,6 +72,8 @@ def declaring(**changes: Any) -> Task:
         (declaring(options=(Option("a", "str", "", secret="yes"),)), "secret"),  # type: ignore[arg-type]
         (declaring(options=(Option("a", "int", "", "1"),)), "a whole number"),
         (declaring(options=(Option("a", "int", "", True),)), "a whole number"),
+        (declaring(options=(Option("a", "int", "", 1 << 63),)), "more than 63 bits"),
+        (declaring(options=(Option("a", "int", "", HUGE),)), "more than 63 bits"),
         (declaring(options=(Option("a", "list", "", "b"),)), "a list of texts"),
         (declaring(optional="yes"), "optional"),
         (declaring(timeout=0), "timeout of 0"),

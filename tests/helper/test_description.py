@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -103,9 +104,22 @@ def test_a_description_that_is_none_says_why(lines: str, words: str) -> None:
 
 
 def test_tables_in_tables_have_an_end() -> None:
-    """TOML's parser takes any number of dots"""
+    """TOML's parser takes a table of many parts, and in it keys of many parts"""
     with pytest.raises(DescriptionError, match="too deep"):
-        parse(b"format = 1\n[options" + b".a" * 5000 + b"]\nx = 1\n")
+        parse(b"format = 1\n[options" + b".a" * 900 + b"]\n" + b"a." * 900 + b"x = 1\n")
+
+
+def test_a_value_in_tables_has_an_end_too() -> None:
+    document = f"format = 1\n[os_family.{'a.' * 900}a]\n{'a.' * 900}a = 1"
+    with pytest.raises(DescriptionError, match="os_family = tables too deep in each other"):
+        parse(document.encode())
+
+
+def test_a_key_of_many_parts_is_refused_in_no_time() -> None:
+    began = time.monotonic()
+    with pytest.raises(DescriptionError, match="more than 1000 dots in line 2"):
+        parse(b"format = 1\n" + b"a." * 32000 + b"a = 1")
+    assert time.monotonic() - began < 1
 
 
 def test_a_description_is_text_and_short() -> None:
