@@ -28,6 +28,8 @@ REDIRECTS = (301, 302, 303, 307, 308)
 BLOCK = 1 << 18
 MIB = 1 << 20
 URL_MAX = 2000
+DIGITS_MAX = 20
+"""Fewer than these a Content-Length has that can be meant."""
 
 
 class FetchError(Exception):
@@ -68,7 +70,8 @@ class Body:
         self.status = response.status
         """200, or 206 for a part that was asked for."""
         length = response.headers.get("Content-Length", "")
-        self.length = int(length) if length.isascii() and length.isdigit() else None
+        # Python refuses numbers of thousands of digits
+        self.length = int(length) if len(length) < DIGITS_MAX and length.isascii() and length.isdigit() else None
         """Bytes, where the server says it."""
 
     def blocks(self) -> Iterator[bytes]:

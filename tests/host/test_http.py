@@ -223,6 +223,12 @@ def test_a_connection_that_closes_without_an_answer(server: web.Server) -> None:
     assert "broke off" in refusal(server).cause
 
 
+def test_a_length_of_thousands_of_digits(server: web.Server) -> None:
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + b"9" * 5000
+    server.answers["/file"] = lambda call: call.say(head + b"\r\n\r\nhere")
+    assert fetch(server) == b"here"
+
+
 def test_a_body_that_says_it_is_too_large(server: web.Server) -> None:
     server.answers["/file"] = web.content(b"", length=LIMIT + 1)
     assert "more than the 1 MiB" in refusal(server).cause
