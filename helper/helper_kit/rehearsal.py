@@ -54,6 +54,7 @@ class Stage(NamedTuple):
     devices: Mapping[str, Any] = {}
     """Fields of `inspection.Devices` that are to be other than in `DEVICES`."""
     variables: Mapping[str, str] = {}
+    """On top of INSTANCE_NAME."""
     properties: Mapping[str, str] = {}
 
 
@@ -123,7 +124,7 @@ def _job(file: TaskFile, options: Mapping[str, Any], stage: Stage) -> Job:
         verbose=True,
         debug_shell=False,
         properties=stage.properties,
-        variables=stage.variables,
+        variables={"INSTANCE_NAME": stage.instance.name, **stage.variables},
     )
 
 

@@ -170,6 +170,9 @@ def run(file: str, tree: Tree, programs: Programs, options: Mapping[str, Any], *
     from helper_kit import rehearsal
 
     found = rehearsal.rehearse(files.read(file), tree, options, rehearsal.Stage(run=programs, **stage))
+    # pytest shows it beside a test that fails
+    for level, text in (*found.log.lines, (found.outcome, found.detail)):
+        print(f"{level}: {text}" if text else level)
     if found.failure is not None and found.error is not None:
         raise found.error
     if found.failure is not None:

@@ -164,7 +164,10 @@ def test_a_deep_error_says_where_in_the_task_and_where_in_the_end(node: Node) ->
 
 @pytest.mark.programs
 def test_a_program_that_is_not_there_is_no_matter_of_its_output(node: Node) -> None:
-    node.task("bad", lambda context: context.run(["/nowhere/mkfs"]))
+    def task(context: Context) -> None:
+        context.run(["/nowhere/mkfs"])
+
+    node.task("bad", task)
     told = failure(node.run())
     assert "not found" in told.cause
     assert told.remedy == "use a program that the helper has; task lint knows them"

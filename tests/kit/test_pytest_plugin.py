@@ -99,6 +99,17 @@ def test_secrets_are_struck_out_as_on_the_node(helper_task: HelperTask, motd: st
     assert done.log.of("info") == ["owner example.org, token [secret]"]
 
 
+def test_pytest_has_something_to_show_beside_a_test_that_fails(
+    helper_task: HelperTask, optional: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    helper_task(optional, options={"token": "swordfish"})
+    helper_task(optional, options={"mood": "fail"})
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:2] == ["info: owner example.org, token [secret]", "done"]
+    assert shown[2].startswith("warning: This optional task failed, nothing of it remains: No mood for it")
+    assert shown[3:] == ["skipped: failed: No mood for it"]
+
+
 def test_skipped(helper_task: HelperTask, motd: str) -> None:
     done = helper_task(motd, options={"mood": "skip"})
     assert (done.outcome, done.detail) == ("skipped", "not today")
@@ -212,15 +223,14 @@ def program(tmp_path: Path) -> str:
 
 
 def programs_work(helper_task: HelperTask, program: str) -> None:
-    variables = {"INSTANCE_NAME": "web1.example.org"}
-    done = helper_task(program, "alpine", options={"token": "swordfish"}, variables=variables)
+    done = helper_task(program, "alpine", options={"token": "swordfish"})
     assert done.outcome == "done"
     assert done.tree.text("/etc/motd") == "example.org web1.example.org alpine\n"
     assert '"token": "swordfish"' in done.tree.text("/etc/stdin")
     assert "written" in done.log.of("info")
-    assert helper_task(program, options={"owner": "nobody"}, variables=variables).detail == "nobody owns it"
+    assert helper_task(program, options={"owner": "nobody"}).detail == "nobody owns it"
     with pytest.raises(TaskError, match="exit code 3") as caught:
-        helper_task(program, options={"owner": "broken"}, variables=variables)
+        helper_task(program, options={"owner": "broken"})
     assert "all is lost" in caught.value.output
 
 
