@@ -29,7 +29,7 @@ else:
 
 
 class OrderError(Exception):
-    """There is no such order; the text names the files"""
+    """There is no such order; the text names the files, and may have a remedy behind `; `"""
 
 
 def ordered(items: Iterable[T]) -> tuple[T, ...]:
@@ -91,8 +91,8 @@ def _check(known: Mapping[str, Any], item: Any, word: str, other: str) -> None:
         import difflib
 
         close = difflib.get_close_matches(other, known, 1)
-        hint = f"; is {close[0]} meant?" if close else ""
-        raise OrderError(f"{item.source} is to run {word} {other}, which is no task{hint}")
+        hint = f"is {close[0]} meant?" if close else "see what there is: ganeti-instance-helper task list"
+        raise OrderError(f"{item.source} is to run {word} {other}, which is no task; {hint}")
     here, there = PHASES.index(item.task.phase), PHASES.index(known[other].task.phase)
     if (here < there and word == "after") or (here > there and word == "before"):
         when = "later" if word == "after" else "earlier"

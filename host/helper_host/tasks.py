@@ -85,7 +85,8 @@ def collect(settings: Settings, helper: HelperImage, custom: TaskFile | None = N
     try:
         return Tasks(order.ordered([*helper.tasks, *outside]))
     except order.OrderError as error:
-        raise ProviderError("E-TASKS", str(error), "correct the declaration in one of them") from None
+        cause, _, remedy = str(error).partition("; ")
+        raise ProviderError("E-TASKS", cause, remedy or "correct the declaration in one of them") from None
 
 
 def _folder(folder: str) -> list[Known]:

@@ -82,7 +82,7 @@ def _order(items: list[TaskFile], others: list[Documented]) -> Iterator[Finding]
         # the finding begins with the file's name anyway
         own = f"{blamed.source} is to run "
         cause, _, remedy = text.replace(own, "is to run ", 1 if text.startswith(own) else 0).partition("; ")
-        remedy = remedy or "see what there is: ganeti-instance-helper task list"
+        remedy = remedy or "correct the declaration in one of them"
         yield Finding(blamed.source, _line(blamed), ERROR, cause, remedy)
         left.remove(blamed)
         # the others are looked at without what it wants, though its name is there
