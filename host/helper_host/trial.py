@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from helper_agent import taskfile
+from helper_agent.declaration import DeclarationError
 from helper_host import helper_image
 from helper_host.errors import ProviderError
 from helper_host.ganeti import environment, parameters
@@ -88,15 +89,17 @@ def run(trial: Trial, settings: Settings) -> str:
     from helper_host import deployment
 
     with tempfile.TemporaryDirectory(prefix="helper-task-", dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        built_in = {row.task.name for row in helper_image.load(settings.helper_image).tasks}
+        copies = _tasks(trial.item, settings.tasks_folder, f"{folder}/tasks.d", built_in)
         settings = settings.changed(
             image_folders=(os.path.dirname(image),),
-            tasks_folder=_tasks(trial.item, settings.tasks_folder, f"{folder}/tasks.d"),
+            tasks_folder=f"{folder}/tasks.d",
             # not a temporary one: what is known of this machine (KVM, the helper image) is remembered there
             run_folder=f"{settings.run_folder}/tasks",
             node_hooks="",
             verbose=trial.verbose or settings.verbose,
         )
-        with _disk(trial, image, settings, f"{folder}/disk") as disk:
+        with _originals_named(copies), _disk(trial, image, settings, f"{folder}/disk") as disk:
             spans = deployment.deploy(_request(trial, image, settings, disk, began))
     remarks = [span.remark for span in spans if span.where == "helper" and span.what == trial.item.task.name[:WHAT_MAX]]
     return (remarks or ["not run"])[-1] or "done"
@@ -113,22 +116,75 @@ def _check_new(item: TaskFile, settings: Settings) -> None:
             )
 
 
-def _tasks(item: TaskFile, usual: str, folder: str) -> str:
-    """A tasks folder with the node's own tasks and the one that is tried, in the place of an earlier state of it"""
+def _tasks(item: TaskFile, usual: str, folder: str, built_in: Collection[str]) -> dict[str, str]:
+    """A tasks folder: the node's own, the one that is tried, in the place of an earlier state of it, and those beside
+    it that it names; copy -> original
+
+    Args:
+        built_in: tasks that the helper image has
+    """
     os.mkdir(folder, 0o700)
-    own = os.path.basename(item.source)
+    beside = {name: path for name, path in _files(os.path.dirname(item.source) or ".").items() if name not in built_in}
+    originals = {**_files(usual), **_wanted(item, beside), item.task.name: item.source}
+    copies = {}
+    for original in originals.values():
+        for each in (original, f"{original}.toml"):
+            if os.path.isfile(each):
+                copies[f"{folder}/{os.path.basename(each)}"] = each
+    for copy, original in copies.items():
+        _copy(original, copy)
+    return copies
+
+
+def _files(folder: str) -> dict[str, str]:
+    """Name of a task -> its file, of a folder that may not be there"""
     try:
-        names = set(os.listdir(usual))
+        names = taskfile.among(os.listdir(folder))
     except OSError:
-        names = set()
-    for name in taskfile.among(names):
-        if taskfile.task_name(name) != item.task.name and os.path.isfile(f"{usual}/{name}"):
-            for each in {name, f"{name}.toml"} & names:
-                _copy(f"{usual}/{each}", f"{folder}/{each}")
-    _copy(item.source, f"{folder}/{own}")
-    if os.path.exists(f"{item.source}.toml"):
-        _copy(f"{item.source}.toml", f"{folder}/{own}.toml")
-    return folder
+        return {}
+    return {taskfile.task_name(name): f"{folder}/{name}" for name in names if os.path.isfile(f"{folder}/{name}")}
+
+
+def _wanted(item: TaskFile, beside: Mapping[str, str]) -> dict[str, str]:
+    """Those of the files `beside` it that `item` is to run after or before, and those that these name in turn"""
+    wanted: dict[str, str] = {}
+    left = [item]
+    while left:
+        task = left.pop().task
+        for name in {*task.after, *task.before} & beside.keys() - {item.task.name, *wanted}:
+            wanted[name] = beside[name]
+            left.append(_read(beside[name]))
+    return wanted
+
+
+def _read(path: str) -> TaskFile:
+    sidecar = f"{path}.toml"
+    try:
+        with open(path, "rb") as file:
+            content = file.read(taskfile.SIZE_MAX + 1)
+        declared = None
+        if os.path.isfile(sidecar):
+            with open(sidecar, "rb") as file:
+                declared = file.read(taskfile.SIZE_MAX + 1)
+        return taskfile.read(path, content, declared)
+    except OSError as error:
+        raise ProviderError("E-TASKS", f"{path} can't be read ({error.strerror})", "look at its mode") from None
+    except DeclarationError as error:
+        raise ProviderError(
+            "E-TASKS", f"{path} {error}", f"see what else: ganeti-instance-helper task lint {path}"
+        ) from None
+
+
+@contextmanager
+def _originals_named(copies: Mapping[str, str]) -> Iterator[None]:
+    """An error names the author's files, not those in a folder that is gone when it is read"""
+    try:
+        yield
+    except ProviderError as error:
+        cause = error.cause
+        for copy in sorted(copies, key=len, reverse=True):
+            cause = cause.replace(copy, copies[copy])
+        raise ProviderError(error.code, cause, error.remedy) from error
 
 
 def _copy(source: str, target: str) -> None:

@@ -89,5 +89,14 @@ def test_a_task_alone_and_among_all(author: Author, tmp_path: Path) -> None:
     assert last.startswith("E-TASK: ") and "it broke" in last and "org.example.motd" in last
     assert not (tmp_path / "failed.raw").exists()
 
+    waiting = tasks.variant(tmp_path, ('"hostname"', '"org.example.greeting"'))
+    tasks.put(tmp_path, "org.example.greeting.sh", program, mode=0o755)
+    (author.settings / "tasks.d/org.example.greeting.sh").unlink()
+    assert author.run(waiting).stdout == "org.example.motd: done\n", "a task beside it is no unknown one"
+
+    mistyped = author.run(tasks.variant(tmp_path, ('"hostname"', '"hostnam"')))
+    last = mistyped.stderr.splitlines()[-1]
+    assert last == f"E-TASKS: {waiting} is to run after hostnam, which is no task; is hostname meant?"
+
     assert author.digest() == before, "the image is as it was"
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("helper-task-")]
