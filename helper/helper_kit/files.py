@@ -46,8 +46,10 @@ def content(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(taskfile.SIZE_MAX + 1)
-    except OSError as error:
+    except PermissionError as error:
         raise KitError(f"{path} can't be read ({error.strerror})", "look at its mode") from None
+    except OSError as error:
+        raise KitError(f"{path} can't be read ({error.strerror})", "give a task's file") from None
 
 
 def sidecar(path: str) -> bytes | None:

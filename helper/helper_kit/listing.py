@@ -41,14 +41,14 @@ def rows(items: Iterable[Documented], skipped: Collection[str] = ()) -> list[Row
 
 def table(listed: Sequence[Row]) -> str:
     """For a terminal"""
-    lines = [("", "TASK", "FROM", "WHY HERE", "")]
+    lines = [("", "TASK", "FROM", "WHY HERE")]
     for phase in PHASES:
         number = 0
-        lines.append((f"{phase}:", "", "", "", ""))
+        lines.append((f"{phase}:", "", "", ""))
         for row in listed:
             if row.item.task.phase == phase:
                 number += 1
-                lines.append((f"{number:3}", row.item.task.name, row.item.source, row.why, _remarks(row)))
+                lines.append((f"{number:3}", row.item.task.name, row.item.source, row.why + _remarks(row)))
     return "\n".join(_aligned(lines))
 
 
@@ -77,7 +77,8 @@ def _remarks(row: Row) -> str:
         "" if "create" in task.actions else f"at {', '.join(task.actions)} only",
         f"for {', '.join(task.distros)}" if task.distros else "",
     ]
-    return "; ".join(filter(None, remarks))
+    text = "; ".join(filter(None, remarks))
+    return f"  [{text}]" if text else ""
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

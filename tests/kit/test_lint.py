@@ -59,6 +59,7 @@ def test_a_finding_is_a_line_that_editors_understand(tmp_path: Path) -> None:
         pytest.param("from helper_agent.api", "from . import x\nfrom helper_agent.api", "8 error imports by a relative",
                      id="relative import"),
         pytest.param("context.log.info(", "open(", "23 error open() works on the helper's own files", id="open"),
+        pytest.param("context.log.info(", "print(", "23 warning uses print(); use context.log.info", id="print"),
         pytest.param("context.log.info(", "import os; os.remove(", "23 error os.remove works on the", id="os"),
         pytest.param("context.log.info(", "import os; os.path.exists(", "23 error os.path.exists works", id="os.path"),
         pytest.param("from helper_agent.api", "from pathlib import Path\nfrom helper_agent.api",

@@ -31,7 +31,7 @@ def test_the_table_is_for_reading() -> None:
         "  1  org.long  org.long.py  by name",
         "filesystems:",
         "  1  org.b     org.b.py     by name",
-        "  2  org.a     org.a.py     after org.b, which is to run before it  skipped by the settings; optional",
+        "  2  org.a     org.a.py     after org.b, which is to run before it  [skipped by the settings; optional]",
     ]
 
 

@@ -29,6 +29,7 @@ OS_PATH_FILES = frozenset(
 OS_PROGRAMS = ("system", "popen", "exec", "spawn", "posix_spawn", "fork", "forkpty")
 """Functions of os that run programs, by how they begin."""
 ROOT_REMEDY = "use context.root, which can't be led out of the image (or declare the privilege tree-path)"
+PRINT_REMEDY = "use context.log.info: what a Python task prints is not in the node's log"
 RUN_REMEDY = "use context.run, which has a time limit and says what failed"
 
 
@@ -40,6 +41,8 @@ def check(source: Source, task: Task) -> Iterator[Finding]:
             yield source.error(node, f"runs a program by {program}", RUN_REMEDY)
         elif files and (what := _file(node)):
             yield source.error(node, f"{what} works on the helper's own files, not on the image's", ROOT_REMEDY)
+        elif _calls(node, "print"):
+            yield source.warning(node, "uses print()", PRINT_REMEDY)
 
 
 def _program(node: ast.AST) -> str:
@@ -50,7 +53,7 @@ def _program(node: ast.AST) -> str:
 
 
 def _file(node: ast.AST) -> str:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+    if _calls(node, "open"):
         return "open()"
     if module := _imports(node, FILES - {"io"}):
         return module
@@ -62,6 +65,11 @@ def _file(node: ast.AST) -> str:
         names = (f"{node.module}.{alias.name}" for alias in node.names)
         return next((each for each in names if each in harmful), "")
     return ""
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    """Whether the node calls the built-in function `name`"""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
 
 
 def _imports(node: ast.AST, modules: frozenset[str]) -> str:

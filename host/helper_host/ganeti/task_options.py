@@ -113,5 +113,5 @@ def _value(item: Item, option: Option, *, secret: bool) -> Any:
         case "list":
             return [part.strip() for part in text.split(",") if part.strip()]
     given = "something" if secret else repr(text[:40])
-    remedy = "give yes or no" if option.kind == "bool" else option.help
+    remedy = "give yes or no" if option.kind == "bool" else f"it is for: {option.help}"
     raise Invalid(f"sets {item.task}.{item.option} to {given}, which is not {KIND_WORDS[option.kind]}", remedy)

@@ -192,6 +192,13 @@ def test_an_option_that_is_none(author: Path, capsys: pytest.CaptureFixture[str]
     assert not list((author / "tree").iterdir())
 
 
+@pytest.mark.parametrize("path", ["nowhere.py", "."])
+def test_run_of_what_is_no_file(author: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
+    (author / "tree").mkdir()
+    ended = run(capsys, "run", path, "--root", "tree")
+    assert ended.err.startswith(f"E-TASKS: {path} can't be read (") and ended.err.endswith("; give a task's file\n")
+
+
 def test_run_on_a_disk_needs_root(
     author: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

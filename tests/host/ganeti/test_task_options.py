@@ -74,7 +74,7 @@ def test_nothing_is_nothing() -> None:
         ("hostname.x=1", "it has: none"),
         (
             "org.example.motd.lines=many",
-            "sets org.example.motd.lines to 'many', which is not a whole number; most lines",
+            "sets org.example.motd.lines to 'many', which is not a whole number; it is for: most lines",
         ),
         ("org.example.motd.lines=1.5", "a whole number"),
         ("org.example.motd.lines=٣", "a whole number"),
