@@ -51,10 +51,13 @@ def deploy(request: Request) -> tuple[Span, ...]:
             with runs.Run(settings.run_folder, request.instance.name, request.action):
                 # what may not be run is refused before anything is written
                 found = hooks.find(settings.node_hooks) if settings.node_hooks and request.action == CREATE else None
-                image_type = _deploy(request, limit, stop_clock, monitor)
-                if found is not None:
-                    with ending_signals():
-                        finishing.run_hooks(found, request, image_type, monitor)
+                if found is None:
+                    _deploy(request, limit, stop_clock, monitor, lambda: None)
+                else:
+                    with finishing.make_guard(request) as guard:
+                        image_type = _deploy(request, limit, stop_clock, monitor, guard.arm)
+                        with ending_signals():
+                            finishing.run_hooks(found, request, image_type, monitor, guard)
         except BaseException:
             # Ganeti shows 20 lines of the log: on failure they belong to the cause
             if settings.verbose:
@@ -64,8 +67,14 @@ def deploy(request: Request) -> tuple[Span, ...]:
         return tuple(monitor.spans)
 
 
-def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], monitor: Monitor) -> str:
-    """Image and helper; returns the image's format, or none"""
+def _deploy(
+    request: Request, limit: float, stop_clock: Callable[[], None], monitor: Monitor, installed: Callable[[], None]
+) -> str:
+    """Image and helper; returns the image's format, or none
+
+    Args:
+        installed: called when an image is on the disk, and the helper is done, while the disk is still guarded
+    """
     settings, log = request.settings, request.log
     with ExitStack() as stack:
         image = _open_image(request, stack)
@@ -110,6 +119,8 @@ def _deploy(request: Request, limit: float, stop_clock: Callable[[], None], moni
             )
         _sync(disks, monitor)
         ignore_endings()
+        if image is not None:
+            installed()
         guard.disarm()
         target.finish()
         return image.format if image is not None else finishing.NO_IMAGE

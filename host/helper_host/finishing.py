@@ -1,7 +1,8 @@
 """What is done with a disk that the helper has finished: the node hooks
 
 By now it is closed, so that hooks can use it, and it looks finished. It isn't until they have succeeded: a failure,
-a signal and even the death of this process end them and wipe its head, as everywhere else.
+a signal and even the death of this process end them and wipe its head, as everywhere else. The guard that sees to it
+is armed before the one of the deployment is called off, so that there is no moment between them.
 """
 
 from __future__ import annotations
@@ -24,33 +25,39 @@ NO_IMAGE = "none"
 """In the place of an image's format where what was on the disk has been customised."""
 
 
-def run_hooks(found: Hooks, request: Request, image_type: str, monitor: Monitor) -> None:
+def make_guard(request: Request) -> Guard:
+    """What wipes the disk if this process dies before the hooks are done; make it before the disk is opened, whose
+    descriptor it would keep"""
+    return Guard(lambda: _wipe(request.instance.disks[0]))
+
+
+def run_hooks(found: Hooks, request: Request, image_type: str, monitor: Monitor, guard: Guard) -> None:
     """Run the node's hooks, one after the other; call from the main thread, when no other is left
+
+    Args:
+        guard: of `make_guard`, armed where an image was written
 
     Raises:
         ProviderError: E-HOOK, or what a signal means; what state the disk is in has been logged by then
     """
     disk, log, settings = request.instance.disks[0], request.log, request.settings
-    hooks.warn(found, disk.path, log)
-    variables = hooks.environment(request.variables, disk=disk.path, image_type=image_type)
-    with Guard(lambda: _wipe(disk)) as guard:
-        if image_type != NO_IMAGE:
-            guard.arm()
-        try:
-            for path in found.programs:
-                name = f"hook {os.path.basename(path)}"
-                monitor.start(name)
-                hooks.run(path, variables, settings.node_hooks_timeout, log, guard.watch_group)
-                monitor.end(name)
-        except BaseException:
-            ignore_endings()
-            if image_type == NO_IMAGE:
-                log.info("The helper has finished its work on the disk, but the node's hooks have not.")
-            else:
-                _wipe_and_say(disk, log)
-            raise
+    try:
+        hooks.warn(found, disk.path, log)
+        variables = hooks.environment(request.variables, disk=disk.path, image_type=image_type)
+        for path in found.programs:
+            name = f"hook {os.path.basename(path)}"
+            monitor.start(name)
+            hooks.run(path, variables, settings.node_hooks_timeout, log, guard.watch_group)
+            monitor.end(name)
+    except BaseException:
         ignore_endings()
-        guard.disarm()
+        if image_type == NO_IMAGE:
+            log.info("The helper has finished its work on the disk, but the node's hooks have not.")
+        else:
+            _wipe_and_say(disk, log)
+        raise
+    ignore_endings()
+    guard.disarm()
 
 
 def _wipe_and_say(disk: Disk, log: Log) -> None:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from helper_agent.run import how_ended
 from helper_host import trusted
+from helper_host.endings import ENDINGS
 from helper_host.errors import ProviderError
 from helper_host.log import Log, printable
 
@@ -98,14 +99,37 @@ def warn(hooks: Hooks, disk: str, log: Log) -> None:
 def run(
     path: str, variables: Mapping[str, str], seconds: float, log: Log, started: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Run one hook; its process group, `started` is told its id, doesn't outlive the call
+    """Run one hook; its process group doesn't outlive the call
+
+    Args:
+        started: told the group's id, in the new process before it becomes the hook: whoever dies meanwhile has told it
 
     Raises:
         ProviderError: E-HOOK
     """
     output = _Output(f"hook {os.path.basename(path)}", log)
+    # a signal's exception while the hook begins would leave it to itself
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
-        process = subprocess.Popen(
+        process = _start(path, variables, lambda: _begin(started, before))
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            in_time = _follow(process, output, time.monotonic() + seconds)
+        finally:
+            _end(process)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    output.end(failed=not in_time or process.returncode != 0)
+    if not in_time:
+        raise _failed(path, f"was still at work after {seconds:g} s", "see why, or raise node_hooks_timeout")
+    if process.returncode != 0:
+        said = f" ({output.last})" if output.last else ""
+        raise _failed(path, f"failed: {how_ended(process.returncode)}{said}", "see its output above, and mend it")
+
+
+def _start(path: str, variables: Mapping[str, str], begin: Callable[[], None]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
             [path],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -114,25 +138,25 @@ def run(
             cwd="/",
             umask=0o022,
             start_new_session=True,
+            preexec_fn=begin,  # noqa: PLW1509  no other thread is left that could hold a lock
         )
     except OSError as error:
         raise _failed(path, f"could not be started ({error.strerror})", "see its first line and its mode") from None
-    try:
-        started(process.pid)
-        in_time = _follow(process, output, time.monotonic() + seconds)
-    finally:
-        # what it has left behind in the background would go on working on a disk that an instance is started from
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-    output.end(failed=not in_time or process.returncode != 0)
-    if not in_time:
-        raise _failed(path, f"was still at work after {seconds:g} s", "see why, or raise node_hooks_timeout")
-    if process.returncode != 0:
-        said = f" ({output.last})" if output.last else ""
-        raise _failed(path, f"failed: {how_ended(process.returncode)}{said}", "see its output above, and mend it")
+
+
+def _begin(started: Callable[[int], None], mask: set[signal.Signals | int]) -> None:
+    """In the new process, when it has a group of its own"""
+    started(os.getpid())
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # what it has left behind in the background would go on working on a disk that an instance is started from
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: float) -> bool:

@@ -263,3 +263,57 @@ def test_kill_leaves_no_hook_and_no_disk_that_boots(node: Node) -> None:
     again = node.create(fake_qemu.good())
     assert again.code == 0, again.log
     assert node.is_deployed()
+
+
+DYING = """
+import os, signal
+from helper_host import hooks
+from helper_host.target import Target
+def die(*_):
+    os.kill(os.getpid(), signal.{number})
+{place} = die
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "number"), [("hooks.warn", "SIGKILL"), ("hooks.warn", "SIGTERM"), ("Target.finish", "SIGKILL")]
+)
+def test_death_between_helper_and_hooks_leaves_no_disk_that_boots(node: Node, place: str, number: str) -> None:
+    node.hook("a", f"touch {node.folder}/ran")
+    node.prelude += DYING.format(place=place, number=number)
+    assert node.create(fake_qemu.good()).code != 0
+    assert wait_for(node.head_is_empty)
+    assert not (node.folder / "ran").exists()
+    sweep(node)
+
+
+STARTED = """
+import os, signal, subprocess
+class Popen(subprocess.Popen):
+    def __init__(self, argv, **arguments):
+        super().__init__(argv, **arguments)
+        if argv[0].endswith("/wait"):
+            os.kill(os.getpid(), signal.{number})
+subprocess.Popen = Popen
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+def test_a_hook_that_has_just_begun_ends_too(node: Node, number: str) -> None:
+    node.hook("wait", f"while :; do echo >>{node.folder}/alive; sleep 0.05; done")
+    node.prelude += STARTED.format(number=number)
+    assert node.create(fake_qemu.good()).code != 0
+    assert wait_for(node.head_is_empty)
+    alive = node.folder / "alive"
+    alive.touch()
+    before = alive.stat().st_size
+    time.sleep(0.3)
+    assert alive.stat().st_size == before
+    sweep(node)
+
+
+def sweep(node: Node) -> None:
+    """What SIGKILL left is for the next run"""
+    node.prelude = deploying.SCRIPTED
+    node.settings["node_hooks"] = ""
+    assert node.create(fake_qemu.good()).code == 0

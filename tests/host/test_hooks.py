@@ -220,10 +220,6 @@ def test_every_line_is_logged_with_its_hook(bench: Bench) -> None:
 
 def test_lines_are_logged_as_they_come(bench: Bench) -> None:
     path = bench.shell("slow", "echo first", f"while ! [ -e {bench.folder}/go ]; do sleep 0.05; done")
-    seen = []
-
-    def started(_pid: int) -> None:
-        seen.append(True)
 
     class Watching(io.StringIO):
         def write(self, text: str) -> int:
@@ -231,9 +227,19 @@ def test_lines_are_logged_as_they_come(bench: Bench) -> None:
                 (bench.folder / "go").write_text("")
             return super().write(text)
 
-    bench.log = Log(stream=Watching())
+    bench.stream = Watching()
+    bench.log = Log(stream=bench.stream)
+    assert bench.run(path)[0].endswith("hook slow: first")
+
+
+def test_who_has_to_end_a_hook_is_told_its_group_before_it_begins(bench: Bench) -> None:
+    path = bench.shell("group", "echo $$", f"cat {bench.folder}/told", "ps -o pgid= $$")
+
+    def started(group: int) -> None:
+        bench.add("told", f"{group}\n", 0o644)
+
     hooks.run(path, bench.variables, 10, bench.log, started)
-    assert seen == [True]
+    assert len({line.rpartition(" ")[2] for line in bench.said()}) == 1
 
 
 def test_output_cannot_forge_the_log(bench: Bench) -> None:
@@ -318,12 +324,10 @@ def test_an_exception_ends_the_hook(bench: Bench) -> None:
     def interrupt(number: int, frame: object) -> None:
         raise InterruptedError
 
-    def started(_pid: int) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-
     signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
     with pytest.raises(InterruptedError):
-        hooks.run(path, bench.variables, 10, bench.log, started)
+        hooks.run(path, bench.variables, 10, bench.log)
     assert is_gone(int(bench.said()[0].rpartition(" ")[2]))
 
 
