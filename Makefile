@@ -15,6 +15,8 @@ VENV := $(BUILD)/venv
 SYSTEM_PYTHON ?= /usr/bin/python3
 PYTHON := $(VENV)/bin/python3
 PYTEST_ARGS ?=
+# many tests wait, for time limits mostly: more workers than processors are no waste
+UNIT_WORKERS ?= 4
 
 export PYTHONDONTWRITEBYTECODE := 1
 export DEBIAN_FRONTEND := noninteractive
@@ -71,7 +73,7 @@ venv: $(VENV)/.vm ## the virtual environment that tests and tools run in
 
 .PHONY: unit
 unit: $(VENV)/.unit ## the fast tests: about a minute, no root, no VM
-	$(PYTHON) -m pytest -m "not root and not vm and not cluster" -q $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m "not root and not vm and not cluster" -q -n $(UNIT_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test
 test: packages $(VENV)/.vm ## every test: unit, VM and the real Ganeti cluster

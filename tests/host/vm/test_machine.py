@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -53,7 +53,9 @@ def code(verdict: Verdict) -> str:
 def test_a_good_run(play: Play) -> None:
     verdict, events = play(good())
     assert verdict.success() and verdict.problem() is None
-    assert [type(event).__name__ for event in events[:2]] == ["Hello", "Plan"]
+    # QMP's own events come when they come: only the agent's have an order among themselves
+    said = [type(event).__name__ for event in events if isinstance(event, get_args(Event))]
+    assert said[:2] == ["Hello", "Plan"]
 
 
 def test_a_failure_in_the_guest_is_data(play: Play) -> None:
