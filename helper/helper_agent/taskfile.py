@@ -44,6 +44,10 @@ BLOCK = re.compile(r"(?m)^# /// task$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 """PEP 723's reference expression, for blocks of type task."""
 
 
+class NotPython(DeclarationError):
+    """What was taken for Python is something else, or has a mistake"""
+
+
 class TaskFile(NamedTuple):
     """A task's file, read"""
 
@@ -73,7 +77,10 @@ def read(source: str, content: bytes, sidecar: bytes | None = None, *, one_off: 
     program = content.startswith((b"#!", b"\x7fELF"))
     if not program and not one_off and not source.endswith(".py"):
         raise DeclarationError("is neither Python (NAME.py) nor a program (#!... in its first line, or ELF)")
-    result = _program(source, content, sidecar, one_off) if program else _python(source, content)
+    try:
+        result = _program(source, content, sidecar, one_off) if program else _python(source, content)
+    except NotPython as error:
+        raise DeclarationError(f"has no #! in its first line and {error}" if one_off else str(error)) from None
     if problem := declaration.problem(result.task, outside=True):
         raise DeclarationError(problem)
     if not one_off and (name := task_name(source)) != result.task.name:
@@ -100,7 +107,7 @@ def _python(source: str, content: bytes) -> TaskFile:
         tree = ast.parse(content, source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise DeclarationError(f"is not Python: {getattr(error, 'msg', error)}{line}") from None
+        raise NotPython(f"is not Python: {getattr(error, 'msg', error)}{line}") from None
     heading, _, manual = (ast.get_docstring(tree) or "").partition("\n")
     if not heading:
         raise DeclarationError("has no docstring; its first line is the task's heading")

@@ -248,6 +248,12 @@ def test_a_one_off_program_needs_no_declaration() -> None:
     assert found.heading
 
 
+def test_a_one_off_task_without_an_interpreter() -> None:
+    """Most that was given so was to be a program"""
+    with pytest.raises(DeclarationError, match=r"has no #! in its first line and is not Python: invalid syntax"):
+        taskfile.read("custom_task", b"echo hello\n", one_off=True)
+
+
 def test_a_one_off_task_may_have_one() -> None:
     assert taskfile.read("custom_task", PROGRAM.encode(), one_off=True).task.name == declaration.CUSTOM
     named = PROGRAM.replace("# optional = true", '# name = "org.example.join"')
