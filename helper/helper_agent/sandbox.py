@@ -156,6 +156,15 @@ def _furnish_helper(sandbox: Sandbox, sources: _Sources) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
     with open(fd, "wb") as file:
         file.write(sandbox.program)
+    _seal(PROGRAMS)
+
+
+def _seal(folder: str) -> None:
+    """Read-only: a symlink of the image could else have a script that writes below $HELPER_ROOT add to itself"""
+    fd = syscalls.open_tree(folder)
+    syscalls.mount_setattr(fd, syscalls.MOUNT_ATTR_RDONLY)
+    syscalls.move_mount(fd, folder)
+    os.close(fd)
 
 
 def _lend_to_tree() -> None:

@@ -319,6 +319,14 @@ exit 0
 
 
 @pytest.mark.root
+def test_a_symlink_of_the_image_does_not_lead_a_script_into_itself(stage: Stage) -> None:
+    stage.tree.put("/etc/evil", "echo the image is at work\n")
+    stage.tree.link("/etc/motd", f"{sandbox.PROGRAMS}/{NAME}")
+    script = "#!/bin/sh\ncat $HELPER_ROOT/etc/evil >>$HELPER_ROOT/etc/motd\necho done\n"
+    assert stage.run(script) == ["done"]
+    assert "Read-only" in " ".join(stage.log.of("warning"))
+
+
 def test_the_image_is_not_executable_without_the_privilege(stage: Stage) -> None:
     stage.tree.put("/bin/trojan", "#!/bin/sh\necho ran\n", mode=0o755)
     script = "#!/bin/sh\nmount | grep -c 'root .*noexec'\n$HELPER_ROOT/bin/trojan\nexit 0\n"
