@@ -6,6 +6,7 @@ Only this module of the node side uses the kit, and late: a deployment has nothi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from helper_host import settings as all_settings
 from helper_host.commands import main as script
-from helper_host.commands import task_usage
+from helper_host.commands import task_usage, tool
 from helper_host.errors import ProviderError
 from helper_host.log import printable
 
@@ -38,7 +39,9 @@ def run(arguments: Sequence[str]) -> int:
     def command() -> None:
         nonlocal code
         os.umask(umask)
-        code = _translated(COMMANDS[asked.command], asked)
+        # a deployment has pipes of its own, which nobody may leave
+        with contextlib.nullcontext() if asked.command == "run" else tool.reader_may_leave():
+            code = _translated(COMMANDS[asked.command], asked)
 
     return script.guarded_call("task", command) or code
 
@@ -102,7 +105,10 @@ def _list(asked: argparse.Namespace) -> int:
     names = {item.task.name for item in given}
     items = [*(item for item in _known(settings) if item.task.name not in names), *given]
     rows = listing.rows(items, settings.parameters.get("skip_tasks", "").replace(",", " ").split())
-    print(json.dumps(listing.data(rows), indent=2) if asked.json else listing.table(rows))
+    if asked.json:
+        print(json.dumps(listing.data(rows), indent=2))
+    else:
+        _say(listing.table(rows))
     return 0
 
 
@@ -115,7 +121,7 @@ def _show(asked: argparse.Namespace) -> int:
     else:
         item = _named(asked.task, _known(all_settings.load(asked.variant)))
     text = manual.task_page(item, level=1) if asked.markdown else manual.task_text(item)
-    print(text, end="")
+    _say(text)
     return 0
 
 

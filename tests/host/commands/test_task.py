@@ -64,6 +64,31 @@ def _umask() -> int:
     return umask
 
 
+EVIL = """'''h\\x1b]0;title\\x07
+
+\x1b[2J over \u202e
+'''
+from helper_agent.api import Context, Option, Task
+open("ran", "w").close()
+TASK = Task(name="org.example.evil", phase="filesystems", api=1, options=(Option("a", "str", "h", "\\x1b[5m\\ud800"),))
+def run(context: Context) -> None:
+    raise SystemExit
+"""
+
+
+@pytest.mark.parametrize("words", [["show"], ["show", "--markdown"], ["list"], ["list", "--json"], ["lint"]])
+def test_a_hostile_file_neither_runs_nor_drives_the_terminal(
+    author: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    (author / "org.example.evil.py").write_text(EVIL)
+    ended = run(capsys, *words, "org.example.evil.py")
+    printed = ended.out + ended.err
+    assert "evil" in printed
+    assert "E-INTERNAL" not in printed
+    assert all(character == "\n" or character.isprintable() for character in printed)
+    assert not (author / "ran").exists()
+
+
 def test_lint_has_an_exit_code(author: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = tasks.good(author)
     assert run(capsys, "lint", good).code == 0
