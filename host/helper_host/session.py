@@ -160,6 +160,7 @@ class Session:
         for line in failure.output.strip().splitlines()[-SHOWN:]:
             self._log.info(f"helper: {printable(line)[:300]}")
         cause, remedy = printable(failure.cause)[:500], printable(failure.remedy)[:300]
+        task = f"task {printable(failure.step)[:40]}"
         return ProviderError(
-            failure.code, f"{cause} (task {printable(failure.step)[:40]})", remedy or "see the log above"
+            failure.code, cause if task in cause else f"{cause} ({task})", remedy or "see the log above"
         )
