@@ -11,9 +11,10 @@ task          what authors of tasks need: new, lint, list, show, run (task --hel
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from helper_agent import protocol
@@ -119,7 +120,24 @@ def run(arguments: Sequence[str]) -> int:
         asked = arguments in (["-h"], ["--help"], ["help"])
         print(__doc__, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
-    return script.guarded_call(arguments[0], lambda: print(command()))
+
+    def shown() -> None:
+        text = command()
+        with reader_may_leave():
+            print(text)
+
+    return script.guarded_call(arguments[0], shown)
+
+
+@contextlib.contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """`settings | head`: who has read enough of what is printed meanwhile is no failure"""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python's own last flush would fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> NoReturn:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from helper_agent import protocol
 from helper_agent.protocol import AGENT_VERSION, PROTOCOL_VERSION
 from helper_host import helper_image, paths, settings
 from helper_host.commands import main, tool
@@ -135,3 +139,18 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.run(["nonsense"]) == 2
     assert tool.run([]) == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("arguments", [("settings",), ("task", "show", "network")])
+def test_who_reads_the_output_may_stop(arguments: tuple[str, ...]) -> None:
+    """As `head` does"""
+    path = [str(Path(paths.__file__).parents[1]), str(Path(protocol.__file__).parents[1])]
+    code = f"import sys; sys.path[:0] = {path!r}; from helper_host.commands import tool; sys.argv[1:] = {arguments!r}"
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [sys.executable, "-I", "-c", f"{code}; tool.main()"]
+    ended = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writing)
+    assert ended.returncode == 0, ended.stderr
+    assert "Broken" not in ended.stderr
