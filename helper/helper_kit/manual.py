@@ -43,7 +43,9 @@ def task_page(item: Documented, *, level: int = 2) -> str:
         blocks.append(item.manual)
     blocks.append("\n".join(f"- {label}: {text}" for label, text in facts(item)))
     if item.task.options:
-        blocks += ["\n".join(_table(item.task.options)), f"Example: `-O '{example(item.task)}'`"]
+        blocks.append("\n".join(_table(item.task.options)))
+        if item.source != BUILT_IN:
+            blocks.append(f"Example: `{example(item.task)}`")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -57,7 +59,8 @@ def task_text(item: Documented) -> str:
         lines += ["", "options:"]
         for option in item.task.options:
             lines += [f"  {option.name} ({_about(option)})", f"      {option.help}"]
-        lines += ["", "example:", f"  -O '{example(item.task)}'"]
+        if item.source != BUILT_IN:
+            lines += ["", "example:", f"  {example(item.task)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -84,12 +87,13 @@ def facts(item: Documented) -> Iterator[tuple[str, str]]:
 
 
 def example(task: Task) -> str:
-    """How the first option is set as an OS parameter"""
+    """How the first option is set as an OS parameter; built-in tasks have parameters of their own for most"""
     option = task.options[0]
     value = _shown(option.default) if option.default not in (None, "", (), []) else EXAMPLES[option.kind]
     # Ganeti splits at commas
     text = shlex.quote(value).replace(",", "\\,")
-    return f"{'task_secrets' if option.secret else 'task_options'}={task.name}.{option.name}={text}"
+    parameter = "--os-parameters-secret 'task_secrets" if option.secret else "-O 'task_options"
+    return f"{parameter}={task.name}.{option.name}={text}'"
 
 
 def _systems(task: Task) -> str:

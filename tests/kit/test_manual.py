@@ -63,7 +63,9 @@ def test_the_text_says_the_same() -> None:
 
 def test_a_secret_is_given_as_one() -> None:
     secret_first = TASK._replace(options=TASK.options[1:])
-    assert "-O 'task_secrets=org.example.join.key=text'" in task_page(ITEM._replace(task=secret_first))
+    assert "--os-parameters-secret 'task_secrets=org.example.join.key=text'" in task_page(
+        ITEM._replace(task=secret_first)
+    )
 
 
 def test_every_built_in_task_has_a_page() -> None:
