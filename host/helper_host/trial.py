@@ -200,7 +200,7 @@ def _disk(trial: Trial, image: str, settings: Settings, temporary: str) -> Itera
     opened = open_image(image, places=Places(settings.image_store, settings.image_folders))
     assert opened is not None
     with opened:
-        size = -(-max(opened.virtual_size, trial.size) // MIB) * MIB
+        size = -(-(trial.size or opened.virtual_size) // MIB) * MIB
     try:
         with open(path, "xb") as file:
             file.truncate(size)

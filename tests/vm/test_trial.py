@@ -98,5 +98,7 @@ def test_a_task_alone_and_among_all(author: Author, tmp_path: Path) -> None:
     last = mistyped.stderr.splitlines()[-1]
     assert last == f"E-TASKS: {waiting} is to run after hostnam, which is no task; is hostname meant?"
 
+    assert author.run(tasks.good(tmp_path), "--size", "1m").stderr.splitlines()[-1].startswith("E-DISK-SMALL: ")
+
     assert author.digest() == before, "the image is as it was"
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("helper-task-")]

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     trial.add_argument("--verbose", action="store_true", help="show debug lines too")
     disk = trial.add_argument_group("with --disk")
-    disk.add_argument("--size", type=size, default=0, metavar="SIZE", help="of the disk: 4g (default: the image's)")
+    disk.add_argument("--size", type=size, default=0, metavar="SIZE", help="of the disk: 512m (default: the image's)")
     disk.add_argument("--keep", default="", metavar="OUT.RAW", help="keep the disk here when all went well")
     disk.add_argument("--with-all", action="store_true", help="run all tasks in their order, not this one alone")
     disk.add_argument("--variant", default="", help="with this variant's settings")
