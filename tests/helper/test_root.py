@@ -281,6 +281,18 @@ def test_lists_and_globs(tree: Tree) -> None:
     assert root.glob("/*") == ["/etc"]
 
 
+def test_a_glob_that_fits_too_many_paths(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder of them has too many names, but together they would fill the helper's memory"""
+    for folder in "abc":
+        for name in "12":
+            tree.put(f"/{folder}/{name}")
+    monkeypatch.setattr("helper_agent.tree.reading.ENTRIES_MAX", 5)
+    root = tree.root()
+    assert len(root.glob("/[ab]/*")) == 4
+    with pytest.raises(TaskError, match=r"More than 5 paths in the image fit /\*/\*"):
+        root.glob("/*/*")
+
+
 def test_folders_symlinks_and_removal(tree: Tree) -> None:
     root = tree.root()
     assert root.mkdir("/home/u/.ssh", 0o700, 5, 6) is True

@@ -44,12 +44,15 @@ def glob(places: Places, pattern: str, hidden: Hidden) -> list[str]:
             paths = [f"{path}/{part}" for path in paths]
             continue
         folders = [path for path in paths if stat.S_ISDIR(places.mode(path or "/") or 0)]
-        paths = [
-            f"{folder}/{name}"
-            for folder in folders
-            for name in fnmatch.filter(names(places, folder or "/", hidden), part)
-            if part.startswith(".") or not name.startswith(".")
-        ]
+        paths = []
+        for folder in folders:
+            paths += [
+                f"{folder}/{name}"
+                for name in fnmatch.filter(names(places, folder or "/", hidden), part)
+                if part.startswith(".") or not name.startswith(".")
+            ]
+            if len(paths) > ENTRIES_MAX:
+                raise TaskError(f"More than {ENTRIES_MAX} paths in the image fit {pattern}")
     return sorted(path for path in paths if places.mode(path, os.O_NOFOLLOW) is not None)
 
 
