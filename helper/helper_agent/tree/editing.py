@@ -243,7 +243,8 @@ def _continues(line: str) -> bool:
 
 
 def _end(line: str) -> str:
-    return line[len(line.rstrip("\r\n")) :]
+    end = line[len(line.rstrip("\r\n")) :]
+    return end[end.rfind("\n", 0, -1) + 1 :]  # of lines put together, the last may be empty
 
 
 def _word(line: str) -> str:

@@ -307,6 +307,7 @@ def changed(edit: Callable[[str], str], text: str) -> str | None:
 @given(TEXTS, VALUES, SEPARATORS, st.booleans())
 @example("Key \\", "v", "=", False)
 @example("a \\\n", "v", "=", False)
+@example("Key=\\\n\nKeyKey\n", "", "=", False)
 def test_any_text_has_the_value_once_and_nothing_else_changed(
     text: str, value: str, separator: str, ignore_case: bool
 ) -> None:
