@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from helper_agent.taskfile import PROGRAM, TaskFile
-from helper_kit import changes
+from helper_kit import changes, program
 from helper_kit.fake_tree import Tree
 from helper_kit.files import KitError
 from helper_kit.rehearsal import Rehearsal, Stage, rehearse
@@ -68,9 +68,11 @@ def _check(item: TaskFile, folder: str) -> None:
         raise KitError(f"{item.source} declares no actions, it never runs", "leave actions out, or name some")
     if item.task.phase == "devices":
         raise KitError(f"{item.source} works on disks, a folder has none", "run it on an image: --disk IMAGE")
-    if item.kind == PROGRAM and os.geteuid() != 0:
+    # Without its sandbox the symlinks of an image would lead it into this machine
+    if item.kind == PROGRAM and not program.may_build_sandbox():
         raise KitError(
-            f"{item.source} is a program, which runs in namespaces of its own", "run this as root, with sudo for one"
+            f"{item.source} is a program, which runs in namespaces of its own",
+            "run this as root, with sudo for one; a container needs CAP_SYS_ADMIN",
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -109,10 +108,13 @@ def test_a_task_on_devices_has_no_folder(tmp_path: Path, tree: Path) -> None:
         run(path, tree)
 
 
-def test_a_program_needs_root(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+def test_a_program_is_not_run_without_its_sandbox(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helper_kit.program.may_build_sandbox", lambda: False)
+    (tmp_path / "motd").write_text("this machine's\n")
+    (tree / "etc/motd").symlink_to(tmp_path / "motd")
     with pytest.raises(files.KitError, match="run this as root"):
         run(tasks.put(tmp_path, "org.example.greeting.sh", tasks.PROGRAM, mode=0o755), tree)
+    assert (tmp_path / "motd").read_text() == "this machine's\n"
 
 
 @pytest.mark.root
