@@ -129,7 +129,8 @@ def _wrong_type(task: Task) -> str:
     for field in ("after", "before", "families", "distros", "actions", "privileges"):
         value = getattr(task, field)
         if type(value) is not tuple or not all(type(item) is str for item in value):
-            return f"declares {field} = {_shown(value)}, which is no tuple of texts"
+            meant = f": ({_shown(value)},) would be one" if type(value) is str else ""
+            return f"declares {field} = {_shown(value)}, which is no tuple of texts{meant}"
     if type(task.options) is not tuple or not all(isinstance(item, Option) for item in task.options):
         return "declares options that are no tuple of Option(...)"
     for field, kinds in (

@@ -54,7 +54,7 @@ def declaring(**changes: Any) -> Task:
         (declaring(name=["a"]), "another type"),
         (declaring(phase="boot"), "devices, filesystems"),
         (declaring(phase=None), "another type"),
-        (declaring(after="hostname"), "no tuple of texts"),
+        (declaring(after="hostname"), "no tuple of texts: ('hostname',) would be one"),
         (declaring(after=(1,)), "no tuple of texts"),
         (declaring(after={"a": 1}), "no tuple of texts"),
         (declaring(actions=("destroy", "create")), "destroy (there are: create, rename)"),

@@ -43,7 +43,7 @@ def test_a_finding_is_a_line_that_editors_understand(tmp_path: Path) -> None:
     ("old", "new", "expected"),
     [
         pytest.param("TASK = Task(", "TASK = make(", "10 error has a TASK that is not Task(...)", id="declaration"),
-        pytest.param("api=1,", "api=99,", "1 error was written for version 99", id="version"),
+        pytest.param("api=1,", "api=99,", "10 error was written for version 99", id="version"),
         pytest.param('("hostname",)', '("hostnam",)', "10 error is to run after hostnam, which is no task; is hostname",
                      id="unknown task"),
         pytest.param('after=("hostname",)', 'before=("swap-partition",)',
@@ -148,7 +148,7 @@ def test_a_circle_names_both_files(tmp_path: Path) -> None:
                      "8 error imports ssl: ", id="Python"),
         pytest.param(lambda text: text.replace("# ///\necho", '# options.owner = {kind="str", help="x"}\n# ///\necho'),
                      "1 warning declares the option owner, which the program never names", id="option"),
-        pytest.param(lambda text: text.replace("# api = 1\n", ""), "1 error doesn't name the version", id="version"),
+        pytest.param(lambda text: text.replace("# api = 1\n", ""), "2 error doesn't name the version", id="version"),
         pytest.param(lambda text: text.replace("# ///", "# //"), "1 error has no declaration", id="no declaration"),
     ],
 )  # fmt: skip

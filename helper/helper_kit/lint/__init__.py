@@ -48,7 +48,8 @@ def check(paths: Sequence[str], others: Iterable[Documented] = ()) -> list[Findi
 def _declaration(path: str, text: str) -> Finding:
     line = LINE.search(text)
     cause, _, remedy = LINE.sub("", text).partition("; ")
-    return Finding(path, int(line[1]) if line else 1, ERROR, cause, remedy or "correct the declaration")
+    number = int(line[1]) if line else _line(files.content(path))
+    return Finding(path, number, ERROR, cause, remedy or "correct the declaration")
 
 
 def _python(item: TaskFile) -> Iterator[Finding]:
@@ -83,16 +84,16 @@ def _order(items: list[TaskFile], others: list[Documented]) -> Iterator[Finding]
         own = f"{blamed.source} is to run "
         cause, _, remedy = text.replace(own, "is to run ", 1 if text.startswith(own) else 0).partition("; ")
         remedy = remedy or "correct the declaration in one of them"
-        yield Finding(blamed.source, _line(blamed), ERROR, cause, remedy)
+        yield Finding(blamed.source, _line(blamed.content), ERROR, cause, remedy)
         left.remove(blamed)
         # the others are looked at without what it wants, though its name is there
         if blamed.task.name not in {item.task.name for item in (*others, *left)}:
             left.append(blamed._replace(task=blamed.task._replace(after=(), before=())))
 
 
-def _line(item: TaskFile) -> int:
-    """Where the declaration begins"""
-    for number, line in enumerate(item.content.decode("utf-8", "replace").split("\n"), 1):
+def _line(content: bytes) -> int:
+    """Where the declaration in a file begins"""
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         if line.startswith(("TASK", "# /// task")):
             return number
     return 1
