@@ -9,6 +9,7 @@ import stat
 FLAGS = os.O_RDONLY | os.O_CLOEXEC
 # a FIFO in the place of a file must not block, a terminal not become ours
 FILE_FLAGS = FLAGS | os.O_NONBLOCK | os.O_NOCTTY
+ACL = "system.posix_acl_access"
 
 
 class Untrusted(Exception):
@@ -32,7 +33,7 @@ def read(path: str, limit: int, *, follow: bool = True) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Untrusted("is not a regular file", "make it one")
-        _check(path, status)
+        _check(path, status, descriptor)
         with open(descriptor, "rb", closefd=False) as file:
             content = file.read(limit + 1)
     finally:
@@ -51,7 +52,7 @@ def names(path: str) -> list[str]:
     """
     folder = _open(path, FLAGS | os.O_DIRECTORY)
     try:
-        _check(path, os.fstat(folder))
+        _check(path, os.fstat(folder), folder)
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if not entry.is_dir(follow_symlinks=False))
     finally:
@@ -93,8 +94,17 @@ def _open(path: str, flags: int) -> int:
         raise Untrusted(f"can't be read ({error.strerror})", "look at its owner and mode") from None
 
 
-def _check(path: str, status: os.stat_result) -> None:
+def _check(path: str, status: os.stat_result, opened: int | str = "") -> None:
     if status.st_uid not in (0, os.geteuid()):
         raise Untrusted("does not belong to root", f"chown root:root {path}")
-    if status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != 0):
+    by_group = status.st_mode & 0o020
+    if status.st_mode & 0o002 or (by_group and (status.st_gid != 0 or _has_acl(opened or path))):
         raise Untrusted("can be written by others than root", f"chmod go-w {path}")
+
+
+def _has_acl(path: int | str) -> bool:
+    """Whether users may be named in it: the group's bits are then what any of them may at most (acl(5))"""
+    try:
+        return bool(os.getxattr(path, ACL))
+    except OSError:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,27 @@ def test_the_way_is_the_real_one(file: Path, tmp_path: Path) -> None:
         trusted.check_way(str(tmp_path / "link"))
     with pytest.raises(FileNotFoundError):
         trusted.check_way(str(tmp_path / "nothing"))
+
+
+def let_write(path: Path, user: int) -> None:
+    """As setfacl -m u:USER:rw: version 2, then tag, permissions and id of each entry (linux/posix_acl_xattr.h)"""
+    everybody = 0xFFFFFFFF
+    entries = ((0x01, 6, everybody), (0x02, 6, user), (0x04, 4, everybody), (0x10, 6, everybody), (0x20, 4, everybody))
+    os.setxattr(path, trusted.ACL, struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries))
+
+
+@pytest.mark.root
+def test_a_user_named_in_an_acl(file: Path) -> None:
+    file.chmod(0o664)
+    os.chown(file, 0, 0)
+    assert trusted.read(str(file), 7) == b"content", "root's group is root"
+    try:
+        let_write(file, 12345)
+    except OSError as error:
+        pytest.skip(f"no ACL here: {error.strerror}")
+    with pytest.raises(Untrusted, match="can be written by others"):
+        trusted.read(str(file), 7)
+    with pytest.raises(Untrusted, match="can be written by others"):
+        trusted.check_way(str(file))
+    file.chmod(0o644)
+    assert trusted.read(str(file), 7) == b"content", "the remedy is one"
