@@ -56,7 +56,8 @@ def run(
     ]
     say(changes.report(before, changes.snapshot(folder), owners=tree.owners, secrets=secrets))
     say(_ending(item, done))
-    return done.failure is None
+    # an optional task's failure ends no installation, but whoever tries the task wants to know
+    return done.failure is None and not done.detail.startswith("failed: ")
 
 
 def _check(item: TaskFile, folder: str) -> None:

@@ -89,6 +89,16 @@ def test_a_task_alone_and_among_all(author: Author, tmp_path: Path) -> None:
     assert last.startswith("E-TASK: ") and "it broke" in last and "org.example.motd" in last
     assert not (tmp_path / "failed.raw").exists()
 
+    optional = author.run(
+        tasks.variant(
+            tmp_path,
+            ("api=1,", "api=1,\n    optional=True,"),
+            ('context.log.info("written")', 'raise ValueError("it broke")'),
+        )
+    )
+    assert optional.returncode == 1, "no installation would end, but the author wants to know"
+    assert optional.stdout.startswith("org.example.motd: skipped: failed: ")
+
     waiting = tasks.variant(tmp_path, ('"hostname"', '"org.example.greeting"'))
     tasks.put(tmp_path, "org.example.greeting.sh", program, mode=0o755)
     (author.settings / "tasks.d/org.example.greeting.sh").unlink()
