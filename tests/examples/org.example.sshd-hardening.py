@@ -25,6 +25,8 @@ TASK = Task(
 DROP_IN = "/etc/ssh/sshd_config.d/00-hardening.conf"
 """For each keyword sshd takes the first value that it reads, so this comes before all others."""
 INCLUDED = re.compile(r"^[ \t]*Include[ \t]+(.*[ \t])?/etc/ssh/sshd_config\.d/\*\.conf", re.I | re.M)
+PEOPLE = re.compile("[1-5][0-9]{3,4}")
+"""Numbers of people's accounts: UID_MIN to UID_MAX of login.defs(5) are 1000 to 60000 everywhere."""
 POLICIES = ("prohibit-password", "no", "yes")
 
 
@@ -48,7 +50,11 @@ def _settings(context: Context) -> dict[str, str]:
     """Keyword -> value, of sshd_config(5)"""
     options = context.options
     if options.text("root_login") not in POLICIES:
-        raise TaskError(f"root_login is none of {', '.join(POLICIES)}", code="E-OPTION")
+        raise TaskError(
+            f"root_login={options.text('root_login')} is no policy",
+            f"give one of {', '.join(POLICIES)}",
+            code="E-OPTION",
+        )
     passwords = "yes" if options.flag("passwords") else "no"
     groups = " ".join(options.items("allow_groups"))
     return {
@@ -62,6 +68,6 @@ def _settings(context: Context) -> dict[str, str]:
 
 
 def _others(root: Root) -> list[str]:
-    """Users besides root who have a shell"""
+    """People who have a shell; a service's account may have one too, and nobody to log in to it"""
     rows = [line.split(":") for line in root.read_text_or("/etc/passwd").splitlines()]
-    return [row[0] for row in rows if len(row) == 7 and row[6].endswith("sh") and row[2].isdecimal() and int(row[2])]
+    return [row[0] for row in rows if len(row) == 7 and row[6].endswith("sh") and PEOPLE.fullmatch(row[2])]

@@ -52,8 +52,15 @@ def test_nobody_is_locked_out(helper_task: HelperTask) -> None:
         helper_task(TASK, "alpine", options={"root_login": "no"})
 
 
+def test_an_account_of_a_service_is_nobody(helper_task: HelperTask, helper_tree: HelperTree) -> None:
+    tree = helper_tree("alpine")
+    tree.put("/etc/passwd", tree.text("/etc/passwd") + "postgres:x:70:70::/var/lib/postgresql:/bin/sh\n")
+    with pytest.raises(TaskError, match="Nobody could log in"):
+        helper_task(TASK, tree, options={"root_login": "no"})
+
+
 def test_a_policy_that_there_is_not(helper_task: HelperTask) -> None:
-    with pytest.raises(TaskError, match="root_login is none of") as caught:
+    with pytest.raises(TaskError, match="root_login=maybe is no policy") as caught:
         helper_task(TASK, options={"root_login": "maybe"})
     assert caught.value.code == "E-OPTION"
 
