@@ -191,10 +191,15 @@ def _option_problem(task: Task) -> str:
 def fits(kind: str, value: Any) -> bool:
     """Whether `value` is of an option's `kind`"""
     if kind == "list":
-        return isinstance(value, (list, tuple)) and all(type(item) is str for item in value)
+        return isinstance(value, (list, tuple)) and all(map(_is_text, value))
     if kind == "int":
         return type(value) is int and abs(value) <= INT_MAX
-    return type(value) is {"str": str, "bool": bool}[kind]
+    return _is_text(value) if kind == "str" else type(value) is bool
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is text that can be written: a lone surrogate, which Python's literals can name, is none"""
+    return type(value) is str and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def check_options(task: Task, values: Mapping[str, Any]) -> None:

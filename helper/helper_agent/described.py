@@ -81,7 +81,11 @@ def merged(description: Description, job: Job, tasks: Iterable[Task], log: Logge
                 options.setdefault(task.name, {}).setdefault(USERS, description.users)
     skipped = _known(dict.fromkeys(description.skip_tasks), known, "skips", log)
     # Who names the tasks that are to run has said more than the image's author
-    skip = (name for name in skipped if name not in job.only_tasks)
+    skip = [name for name in skipped if name not in job.only_tasks]
+    shipped = {item.task.get("name") for item in job.tasks}
+    for name in skip:
+        if name in shipped:
+            log.warning(f"{IN_IMAGE} leaves out {name}, which the node has set up")
     return job._replace(options=options, skip_tasks=(*job.skip_tasks, *skip))
 
 

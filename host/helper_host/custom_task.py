@@ -87,6 +87,10 @@ def load(custom: Custom, settings: Settings) -> TaskFile:
     Raises:
         ProviderError: E-CUSTOM-TASK
     """
+    if not settings.custom_tasks:
+        raise ProviderError(
+            "E-CUSTOM-TASK", "This cluster takes no custom tasks", "leave it out; the setting custom_tasks decides"
+        )
     if custom.task is not None:
         return custom.task
     where = http.shown(custom.url)
@@ -99,7 +103,8 @@ def load(custom: Custom, settings: Settings) -> TaskFile:
     if not hmac.compare_digest(digest, custom.digest):
         raise _error(
             where,
-            f"has the {custom.algorithm} {digest}, not {custom.digest}",
+            # what it has instead is not said: whoever gives the URL may not be allowed to see what the node sees there
+            f"doesn't have the {custom.algorithm} {custom.digest}",
             "see whether somebody changed it; if it is what you want, give the new checksum",
         )
     try:

@@ -198,6 +198,10 @@ def _skipped(request: Request, asked: Wishes, known: Tasks, about: Described | N
     for who, names in (("image properties", excluded), ("the image's description", by_image)):
         if names:
             log.info(f"left out by {who}: {', '.join(names)}")
+    set_up = {*request.settings.tasks, *(row.task.name for row in known.shipped)}
+    for name in by_image:
+        if name in set_up:
+            log.warning(f"The image's description leaves out {name}, which this node has set up")
     every = {*request.parameters.skip_tasks, *excluded, *by_image}
     return tuple(name for name in known.names if name in every)
 

@@ -104,6 +104,12 @@ class Settings:
         f"{paths.SETTINGS}/tasks.d",
         "Folder of tasks that every deployment runs on top of the helper image's own; all of it must be root's",
     )
+    custom_tasks = Setting(
+        parsers.flag,
+        True,
+        "Let whoever gives an instance its OS parameters bring a task (custom_task, CUSTOM_TASK). It runs in the\n"
+        "helper VM as root and can read all options of that run, those in [tasks] here too; the node fetches it from any URL",
+    )
     image_tasks = Setting(
         parsers.flag,
         False,

@@ -182,3 +182,10 @@ def test_a_secret_is_never_quoted() -> None:
     with pytest.raises(OptionError) as caught:
         declaration.check_options(GOOD, {"key": ["S3cret"]})
     assert "S3cret" not in f"{caught.value.cause} {caught.value.remedy}"
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\udfffb"])
+def test_a_lone_surrogate_is_no_text(value: str) -> None:
+    assert not declaration.fits("str", value)
+    assert not declaration.fits("list", ["a", value])
+    assert declaration.fits("str", "\U0001f600 é")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from helper_agent import described
-from helper_agent.api import TaskError
+from helper_agent.api import Task, TaskError
 from helper_agent.description import IN_IMAGE, Description
+from helper_agent.protocol import PROTOCOL_VERSION, Job, TaskFile
 from helper_kit import traps
-from tests.helper.support import Tree
+from tests.helper.support import INSTANCE, Recorded, Tree
 
 
 def test_a_description_is_read(tree: Tree) -> None:
@@ -40,3 +41,13 @@ def test_no_trap_is_a_description(tree: Tree, trap: traps.Trap) -> None:
             assert error.code == "E-OPTION"
             assert IN_IMAGE in error.cause
             assert traps.SECRET.strip() not in f"{error.cause} {error.output}"
+
+
+def test_what_the_node_has_set_up_is_not_left_out_silently() -> None:
+    shipped = TaskFile("TASK0000.BIN", "motd.py", "python", "Say hello", {"name": "org.example.motd"})
+    job = Job(PROTOCOL_VERSION, "n", "create", INSTANCE, "", "", (), {}, False, False, tasks=(shipped,))
+    log = Recorded()
+    tasks = [Task("org.example.motd", "filesystems", api=1), Task("hostname", "filesystems")]
+    description = Description(skip_tasks=("org.example.motd", "hostname"))
+    assert described.merged(description, job, tasks, log).skip_tasks == ("org.example.motd", "hostname")
+    assert log.of("warning") == [f"{IN_IMAGE} leaves out org.example.motd, which the node has set up"]

@@ -304,6 +304,15 @@ def test_a_description_fills_what_nobody_says(bench: Bench) -> None:
     assert (made.os_family, made.skip_tasks, made.properties, made.image_description) == ("", (), {}, False)
 
 
+def test_what_the_node_has_set_up_is_not_left_out_silently(motd: Bench) -> None:
+    motd.put("debian-12.qcow2.toml", 'format = 1\nskip_tasks = ["org.example.motd", "hostname", "machine-id"]\n')
+    motd.put("config.toml", '[tasks.hostname]\nname = "x.example.org"\n')
+    motd.job()
+    for name in ("org.example.motd", "hostname"):
+        assert f"The image's description leaves out {name}, which this node has set up" in motd.log
+    assert "leaves out machine-id" not in motd.log
+
+
 def test_a_disk_that_is_too_small_for_the_description(bench: Bench) -> None:
     bench.put("debian-12.qcow2.toml", 'format = 1\nmin_disk = "2g"\n')
     assert "wants 2048" in refusal(bench, "E-DISK-SMALL")

@@ -175,7 +175,7 @@ def snf_names() -> str:
 
 def task_settings() -> str:
     """Settings that have to do with tasks"""
-    wanted = ("tasks_folder", "image_tasks", "node_hooks", "node_hooks_timeout")
+    wanted = ("tasks_folder", "custom_tasks", "image_tasks", "node_hooks", "node_hooks_timeout")
     rows = []
     for name in wanted:
         row = settings.Settings.rows[name]
