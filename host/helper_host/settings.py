@@ -108,7 +108,8 @@ class Settings:
         parsers.flag,
         True,
         "Let whoever gives an instance its OS parameters bring a task (custom_task, CUSTOM_TASK). It runs in the\n"
-        "helper VM as root and can read all options of that run, those in [tasks] here too; the node fetches it from any URL",
+        "helper VM as root and can read all options of that run, those in [tasks] here too; the node fetches\n"
+        "it from any URL",
     )
     image_tasks = Setting(
         parsers.flag,
