@@ -114,7 +114,7 @@ static void mount_root(void)
 
 int main(void)
 {
-    static char *const argv[] = {"/usr/bin/python3", "-I", "-S", "-B", "/usr/lib/helper-agent", NULL};
+    static char *const argv[] = {"/usr/bin/python3", "-I", "-S", "-B", "/usr/lib/helper-agent/main.py", NULL};
     static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "LC_ALL=C.UTF-8", NULL};
 
     attach("dev", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import os
 import shutil
 import socket
@@ -98,6 +99,22 @@ def test_programs_find_their_libraries(root: str, program: str) -> None:
     done = subprocess.run(["chroot", root, *program.split()], capture_output=True, timeout=60, check=False)
     assert b"shared librar" not in done.stderr
     assert done.returncode in (0, 1)
+
+
+def test_the_bundle_has_what_the_modules_have(helper_image: Path, tmp_path: Path) -> None:
+    """A run of the agent takes its modules from one file; they are those that lie beside it"""
+    place = tmp_path / "root" / "usr/lib/helper-agent"
+    argv = ["fsck.erofs", f"--extract={tmp_path}/root", str(helper_image / "root.erofs")]
+    subprocess.run(argv, check=True, capture_output=True)
+    modules: dict[str, tuple[str, str, bytes]] = marshal.loads((place / "modules").read_bytes())
+    assert {"helper_agent.agent", "helper_agent.steps", "helper_agent.tasks.hostname", "json", "subprocess"} <= {
+        *modules
+    }
+    for name, (folder, origin, code) in modules.items():
+        file = tmp_path / "root" / origin.lstrip("/")
+        compiled = file if file.suffix == ".pyc" else next(file.parent.glob(f"__pycache__/{file.stem}.*.pyc"))
+        assert compiled.read_bytes()[16:] == code, name
+        assert bool(folder) == (file.stem == "__init__"), name
 
 
 def test_no_test_has_written_into_what_images_are_made_from(helper_image: Path) -> None:
