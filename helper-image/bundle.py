@@ -24,7 +24,17 @@ VERSION = 2
 """Of marshal's format, the last one without references: those would depend on the state of the process that writes."""
 
 
-LATE = ("helper_agent.steps", "helper_agent.distros.debian", "subprocess")
+LATE = (
+    "helper_agent.steps",
+    "helper_agent.distros.debian",
+    "helper_agent.filesystems.ext",
+    "helper_agent.filesystems.xfs",
+    "helper_agent.filesystems.btrfs",
+    "helper_agent.filesystems.vfat",
+    "helper_agent.tree.accounts",
+    "helper_agent.tree.editing",
+    "subprocess",
+)
 """What most runs import later than what `agent.real_layers` does."""
 
 
