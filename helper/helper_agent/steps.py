@@ -257,9 +257,16 @@ class Run:
     def _warn_of(self, told: Failure) -> None:
         """An optional task has failed"""
         remedy = f"; {told.remedy}" if told.remedy else ""
-        self._log.warning(f"This optional task failed, nothing of it remains: {told.cause}{remedy}")
+        self._log.warning(f"This optional task failed, {self._remains()}: {told.cause}{remedy}")
         for line in told.output.splitlines():
             self._log.warning(line)
+
+    def _remains(self) -> str:
+        """What of a task that failed is still there: only what goes through the path API can be taken back"""
+        item = self._task
+        if item is not None and (item.task.phase == "devices" or item.task.privileges):
+            return "what it changed past the path API may remain"
+        return "nothing of it remains"
 
     def _send(self, level: str, message: str) -> None:
         # A line that is cut in two by a task's time limit would end the conversation with the node

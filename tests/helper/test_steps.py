@@ -371,7 +371,18 @@ def test_an_optional_task_that_succeeds_or_skips_keeps_what_it_wrote(node: Node)
 
 def test_an_optional_task_on_devices(node: Node) -> None:
     node.task("grow", raising(TaskError("too full")), "devices", optional=True)
-    assert steps(node.run()) == ["inspect done", "grow skipped", "umount done"]
+    events = node.run()
+    assert steps(events) == ["inspect done", "grow skipped", "umount done"]
+    assert "what it changed past the path API may remain: too full" in "".join(logs(events, "warning"))
+
+
+@pytest.mark.parametrize(
+    ("privileges", "said"), [((), "nothing of it remains"), (("tree-path",), "past the path API may remain")]
+)
+def test_what_remains_of_an_optional_task_is_said_truly(node: Node, privileges: tuple[str, ...], said: str) -> None:
+    """A task that got the tree's path, as every program does, may have written there"""
+    node.task("half", raising(TaskError("no")), optional=True, privileges=privileges)
+    assert said in "".join(logs(node.run(), "warning"))
 
 
 def test_what_can_not_be_taken_back_is_a_failure(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
