@@ -12,15 +12,16 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from helper_host import customisation, finishing, helper_image, hooks, runs
+from helper_host import customisation, finishing, helper_image, hooks, image_places, runs
 from helper_host import job as jobs
 from helper_host.background import Background
 from helper_host.customisation import Customisation
 from helper_host.endings import ending_signals, ignore_endings
 from helper_host.guard import Guard
 from helper_host.image.disk import Disk, open_disk, wipe_head, write_failed
-from helper_host.image.image import Image, open_image
-from helper_host.image.sources import Places
+from helper_host.image.image import Image
+from helper_host.image.integrity.resolve import resolve
+from helper_host.image.opening import open_image
 from helper_host.monitor import Monitor, Span
 from helper_host.request import CREATE, Request
 from helper_host.session import Session
@@ -78,7 +79,7 @@ def _deploy(
     settings, log = request.settings, request.log
     with ExitStack() as stack:
         image = _open_image(request, stack)
-        planned = customisation.prepare(request, image.path if image is not None else None)
+        planned = customisation.prepare(request, (image.path or None) if image is not None else None)
         if image is None and (planned is None or not planned.wanted):
             log.info("there is nothing to do on the disk")
             return finishing.NO_IMAGE
@@ -94,7 +95,7 @@ def _deploy(
         stack.enter_context(target)
         drive = stack.enter_context(ConfigDrive())
         background = stack.enter_context(Background())
-        background.start("image", lambda: _write_image(request, image, target, monitor, background.cancel))
+        background.start("image", lambda: _write_image(image, target, monitor, background.cancel))
 
         def complete() -> None:
             stop_clock()
@@ -175,26 +176,26 @@ def _sync(disks: list[Disk], monitor: Monitor) -> None:
 def _open_image(request: Request, stack: ExitStack) -> Image | None:
     if request.action != CREATE:
         return None
-    parameters, settings = request.parameters, request.settings
-    places = Places(settings.image_store, (settings.image_store, *settings.image_folders))
-    image = open_image(parameters.image, places=places, image_format=parameters.image_format)
+    parameters = request.parameters
+    image = open_image(
+        parameters.image,
+        places=image_places.of(request.settings, request.log),
+        image_format=parameters.image_format,
+        integrity=resolve(parameters),
+    )
     if image is None:
         request.log.info("no image: what is on the disk is customised")
         return None
-    request.log.info(f"image {image.path}: {image.format}, {image.virtual_size >> 20} MiB")
+    request.log.info(f"image {image.name}: {image.format}, {image.virtual_size >> 20} MiB")
     return stack.enter_context(image)
 
 
-def _write_image(
-    request: Request, image: Image | None, target: Target, monitor: Monitor, cancel: threading.Event
-) -> None:
+def _write_image(image: Image | None, target: Target, monitor: Monitor, cancel: threading.Event) -> None:
     if image is None:
         return
-    checksum = request.parameters.image_checksum
-    if checksum is not None:
-        monitor.start("checksum")
-        image.verify(checksum, lambda done, total: monitor.progress("checking image", done, total), cancel)
-        monitor.end("checksum")
+    monitor.start("checksum")
+    image.verify(lambda done, total: monitor.progress("checking image", done, total), cancel)
+    monitor.end("checksum")
     monitor.start("write image")
     remark = target.write(lambda done, total: monitor.progress("writing image", done, total), cancel)
     monitor.end("write image", remark=remark)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def folder(value: object) -> str:
     """An absolute path"""
@@ -63,3 +65,60 @@ def hosts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError('must be a list of hosts and domains, such as [".example.org"]')
     return tuple(value)
+
+
+def count(value: object) -> int:
+    """A whole number, 0 or more"""
+    if type(value) is not int or not 0 <= value <= 1 << 40:
+        raise ValueError("must be a whole number, 0 or more")
+    return value
+
+
+def duration(value: object) -> float:
+    """Seconds, or 0"""
+    return 0.0 if type(value) in (int, float) and value == 0 else seconds(value)
+
+
+def require(value: object) -> str:
+    """What images must have"""
+    if value not in ("none", "checksum", "signature"):
+        raise ValueError('must be "none", "checksum" or "signature"')
+    return str(value)
+
+
+def urls(value: object) -> tuple[str, ...]:
+    """Beginnings of URLs, each with a whole host"""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of URLs, such as ["https://images.example.org/"]')
+    for item in value:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s@?#]+/[^\s?#]*", item):
+            raise ValueError(f"has {item!r} in it, which is not a URL with a slash after its host")
+    return tuple(value)
+
+
+def programs(value: object) -> dict[str, str]:
+    """Scheme -> absolute path of a program"""
+    if not isinstance(value, dict):
+        raise ValueError('must be a table, such as { s3 = "/usr/local/lib/fetch-s3" }')
+    for scheme in value:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or scheme in ("http", "https", "file", "local"):
+            raise ValueError(f"has {scheme!r} in it, which is not a further scheme")
+    return {scheme: folder(path) for scheme, path in value.items()}
+
+
+def headers(value: object) -> dict[str, dict[str, str]]:
+    """Host -> header -> value; errors don't quote values, which may be secret"""
+    example = 'must be a table, such as { "images.example.org" = { Authorization = "Bearer ..." } }'
+    if not isinstance(value, dict):
+        raise ValueError(example)
+    result = {}
+    for host, table in value.items():
+        if not isinstance(table, dict):
+            raise ValueError(example)
+        for name, text in table.items():
+            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+                raise ValueError(f"has a header {name!r} for {host}, which is not a header's name")
+            if not isinstance(text, str) or not text.isascii() or not text.isprintable():
+                raise ValueError(f"has a header {name} for {host} whose value is not one line of ASCII text")
+        result[host.lower()] = dict(table)
+    return result

@@ -29,11 +29,13 @@ T = TypeVar("T")
 class Setting(Generic[T]):
     """One row; read as an attribute of `Settings` it is the value"""
 
-    def __init__(self, parse: Callable[[object], T], default: T, text: str) -> None:
+    def __init__(self, parse: Callable[[object], T], default: T, text: str, *, quoted: bool = True) -> None:
         self.parse = parse
         """Checks a value from TOML; ValueError says what it must be."""
         self.default = default
         self.help = text
+        self.quoted = quoted
+        """Errors may quote its value."""
         self.name = ""
 
     def __set_name__(self, owner: type[Settings], name: str) -> None:
@@ -68,6 +70,28 @@ class Settings:
     )
     image_folders = Setting[tuple[str, ...]](
         parsers.folders, (), "Other folders, below which image=/absolute/path may lie; everything else is refused"
+    )
+    image_subfolders = Setting(
+        parsers.flag, False, "Whether names in the image store may have folders in them: image=debian/12/generic"
+    )
+    image_urls = Setting[tuple[str, ...]](
+        parsers.urls,
+        (),
+        'Beginnings of the URLs that images may come from, such as ["https://images.example.org/"]; none: any URL',
+    )
+    image_programs = Setting[Mapping[str, str]](
+        parsers.programs,
+        {},
+        'Programs that fetch images of further schemes, such as { s3 = "/usr/local/lib/fetch-s3" }. They run as root',
+    )
+    require = Setting(
+        parsers.require,
+        "none",
+        "What every image must have: none, checksum (image_checksum), or signature (image_signature) by one of the\n"
+        "keys in the keyrings folder",
+    )
+    keyrings = Setting(
+        parsers.folder, f"{paths.SETTINGS}/keyrings", "Folder of the OpenPGP keys that may sign images (*.gpg, *.asc)"
     )
     helper_image = Setting(parsers.folder, f"{paths.LIB}/image", "Folder of the helper image")
     qemu = Setting(parsers.folder, "/usr/bin/qemu-system-x86_64", "QEMU, which runs the helper")
@@ -138,6 +162,31 @@ class Settings:
     )
     no_proxy = Setting[tuple[str, ...]](
         parsers.hosts, (), 'Hosts and domains that are reached without the proxy, such as [".example.org"]'
+    )
+
+    http_headers = Setting[Mapping[str, Mapping[str, str]]](
+        parsers.headers,
+        {},
+        'Headers that servers get, such as { "images.example.org" = { Authorization = "Bearer ..." } }',
+        quoted=False,
+    )
+    connect_timeout = Setting(parsers.seconds, 15.0, "Seconds in which a server must have answered")
+    download_silence_timeout = Setting(parsers.seconds, 30.0, "Seconds a server may be silent before it is asked again")
+    cache_folder = Setting(parsers.folder, paths.CACHE, "Folder of the download cache, root's own")
+    cache_size_mib = Setting(
+        parsers.count, 20480, "MiB that downloads may take there, the least recently used go first; 0: nothing is kept"
+    )
+    cache_max_age = Setting(
+        parsers.duration, 0.0, "Seconds in which a copy is used without asking its server whether it has a newer one"
+    )
+    cache_stale = Setting(
+        parsers.flag, False, "Use a copy, with a warning, when its server can't be asked whether it has a newer one"
+    )
+    progress_monitor = Setting(
+        parsers.optional_folder,
+        "",
+        "Program that gets each deployment's progress (the instance's name as argument, JSON lines on stdin), as\n"
+        'snf-image\'s PROGRESS_MONITOR; "" for none. It runs as root',
     )
 
     def __init__(
@@ -226,7 +275,8 @@ def _value(path: str, key: str, value: object) -> object:
     try:
         return row.parse(value)
     except ValueError as error:
-        raise bad(path, f"{key} = {value!r} {error}"[:400], f"the default is {toml(row.default)}") from None
+        quoted = f" = {value!r}" if row.quoted else ""
+        raise bad(path, f"{key}{quoted} {error}"[:400], f"the default is {toml(row.default)}") from None
 
 
 def toml(value: object) -> str:

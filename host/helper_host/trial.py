@@ -18,7 +18,7 @@ from helper_host import helper_image
 from helper_host.errors import ProviderError
 from helper_host.ganeti import environment, parameters
 from helper_host.ganeti.task_options import PARAMETER, SECRETS
-from helper_host.image.image import open_image
+from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 from helper_host.log import Log
 from helper_host.request import CREATE, Request

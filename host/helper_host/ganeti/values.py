@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from helper_host.custom_task import Custom
     from helper_host.ganeti.properties import Properties
     from helper_host.ganeti.task_options import Item
-    from helper_host.image.checksum import Checksum
+    from helper_host.image.integrity.checksum import Checksum
 
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 """Of useradd(8), and capital letters, which other tools allow."""
@@ -103,7 +103,7 @@ def image_format(text: str) -> str:
 
 def image_checksum(text: str) -> Checksum | None:
     """ALGORITHM:HEX"""
-    from helper_host.image import checksum
+    from helper_host.image.integrity import checksum
 
     return checksum.parse(text)
 

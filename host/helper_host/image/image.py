@@ -1,32 +1,45 @@
-"""An image: opened once, checked, and read through that one descriptor"""
+"""An image with random access: its header checked, its bytes read through one descriptor"""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from types import TracebackType
 
-from helper_host.errors import ProviderError
-from helper_host.image import checksum as checksums
 from helper_host.image import formats
+from helper_host.image.content import Progress, interrupted, unreadable
 from helper_host.image.formats import Extent, Packed
 from helper_host.image.formats.base import read_into
-from helper_host.image.sources import Places, open_reference
+from helper_host.image.integrity.checked import Checked
 
 
 class Image:
     """A regular file that holds an image whose header was found safe; a context manager, or `close()`"""
 
-    def __init__(self, fd: int, path: str, image_format: str) -> None:
-        self.path = path
-        self._fd = fd
-        status = os.fstat(fd)
-        self.file_size = status.st_size
-        # no ctime: it changes too when the file's name is taken over by a newer image, which is fine
-        self._stamp = (status.st_size, status.st_mtime_ns)
-        self._reader = formats.open_reader(fd, status.st_size, image_format)
-        self.format = self._reader.format
+    def __init__(
+        self,
+        content: Checked,
+        image_format: str,
+        progress: Progress,
+        cancel: threading.Event,
+        *,
+        shown_as: str = "",
+    ) -> None:
+        """Takes `content` over once it succeeds; waits until all of it is at hand
+
+        Args:
+            image_format: a format's name, or auto
+            shown_as: what people call it, where that is more than the format (qcow2+xz)
+        """
+        self._content = content
+        self._fd = content.whole(progress, cancel)
+        self.name = content.name
+        self.path = content.path
+        self.file_size = content.size or 0
+        self._reader = formats.open_reader(self._fd, self.file_size, image_format)
+        self.format = shown_as or self._reader.format
+        self.is_raw = self._reader.format == "raw"
+        """Whether the file's bytes are the disk's: what the kernel can share or copy by itself."""
         self.virtual_size = self._reader.virtual_size
 
     def __enter__(self) -> Image:
@@ -39,9 +52,7 @@ class Image:
 
     def close(self) -> None:
         """Close the file; harmless when repeated"""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._content.close()
 
     def fileno(self) -> int:
         """The one descriptor"""
@@ -65,9 +76,7 @@ class Image:
             try:
                 read_into(self._fd, into, source)
             except OSError as error:
-                raise ProviderError(
-                    "E-IMAGE-REFUSED", f"The image {self.path} can't be read ({error.strerror})", "look at its storage"
-                ) from None
+                raise unreadable(self.name, error) from None
 
     def check_map(self, cancel: threading.Event) -> int:
         """Walk the whole map once, so that a damaged image is refused before anything is written; bytes of data in it
@@ -78,46 +87,19 @@ class Image:
         data = 0
         for extent in self.extents():
             if cancel.is_set():
-                raise checksums.interrupted()
+                raise interrupted()
             if extent.source is not None:
                 data += extent.length
         return data
 
-    def digest(self, algorithm: str, progress: checksums.Progress, cancel: threading.Event) -> str:
-        """Hash of the file's bytes (not of the disk's), in hexadecimal"""
-        return checksums.digest(self._fd, self.file_size, algorithm, progress, cancel)
-
-    def verify(self, checksum: checksums.Checksum, progress: checksums.Progress, cancel: threading.Event) -> None:
-        """Hash the file and compare
+    def verify(self, progress: Progress, cancel: threading.Event) -> None:
+        """Check the file's bytes, before anything is written
 
         Raises:
-            ProviderError: E-IMAGE-CHECKSUM, E-INTERRUPTED, E-IMAGE-REFUSED when the file changed meanwhile
+            ProviderError: E-IMAGE-CHECKSUM, E-IMAGE-SIGNATURE, E-INTERRUPTED, E-IMAGE-REFUSED when the file was changed
         """
-        checksum.check(self.digest(checksum.algorithm, progress, cancel))
-        self.check_unchanged()
+        self._content.verify(progress, cancel)
 
     def check_unchanged(self) -> None:
         """E-IMAGE-REFUSED when somebody wrote to the file since it was opened"""
-        status = os.fstat(self._fd)
-        if (status.st_size, status.st_mtime_ns) != self._stamp:
-            raise ProviderError(
-                "E-IMAGE-REFUSED",
-                f"The image {self.path} was changed while it was used",
-                "replace images by renaming a complete new file over the old one",
-            )
-
-
-def open_image(reference: str, *, places: Places, image_format: str = "auto") -> Image | None:
-    """The image that `reference` names, opened and its header checked; None for `none`
-
-    Raises:
-        ProviderError: E-PARAMETER, E-IMAGE-MISSING, E-IMAGE-REFUSED
-    """
-    opened = open_reference(reference, places)
-    if opened is None:
-        return None
-    try:
-        return Image(opened.fd, opened.path, image_format)
-    except BaseException:
-        os.close(opened.fd)
-        raise
+        self._content.check_unchanged()

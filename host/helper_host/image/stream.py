@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 from helper_host.errors import ProviderError
 from helper_host.image import kernel
-from helper_host.image.checksum import interrupted
+from helper_host.image.content import interrupted
 from helper_host.image.disk import Disk, write_failed
 from helper_host.image.formats.base import read_into
 from helper_host.image.formats.raw import RawReader

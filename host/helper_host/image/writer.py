@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from helper_host.errors import ProviderError
 from helper_host.image import kernel
-from helper_host.image.checksum import interrupted
+from helper_host.image.content import interrupted
 from helper_host.image.disk import HEAD, STEP, TAIL, Disk, write_failed
 from helper_host.image.formats import Extent, Packed
 from helper_host.image.image import Image
@@ -145,7 +145,7 @@ class _Copy:
 
     def _share(self) -> None:
         """Share the blocks between head and tail, if that can be; an error means that it can't"""
-        if self._image.format != "raw" or self._disk.is_block:
+        if not self._image.is_raw or self._disk.is_block:
             return
         end = (self._image.virtual_size - TAIL) // SHARE_ALIGNMENT * SHARE_ALIGNMENT
         for start in range(HEAD, end, STEP):

@@ -14,7 +14,7 @@ from helper_host.errors import ProviderError
 from helper_host.ganeti import parameters
 from helper_host.ganeti.parameters import Parameters, parse, parse_values
 from helper_host.ganeti.values import Swap
-from helper_host.image.checksum import Checksum
+from helper_host.image.integrity.checksum import Checksum
 
 DEFINITION = Path(__file__).parents[3] / "host" / "definition"
 ED25519 = Parameters.rows["ssh_keys"].example

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from helper_host.image.disk import open_disk
-from helper_host.image.image import Image, open_image
+from helper_host.image.image import Image
+from helper_host.image.integrity.base import NOTHING, Integrity
+from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 from helper_host.image.writer import Writer, WriteResult
 
@@ -41,10 +43,10 @@ Opener = Callable[..., Image]
 def opened(places: Places) -> Opener:
     """Opens an image made of the given bytes"""
 
-    def make(content: bytes, image_format: str = "auto") -> Image:
+    def make(content: bytes, image_format: str = "auto", integrity: Integrity = NOTHING) -> Image:
         path = Path(places.folders[0]) / "image"
         path.write_bytes(content)
-        image = open_image(str(path), places=places, image_format=image_format)
+        image = open_image(str(path), places=places, image_format=image_format, integrity=integrity)
         assert image is not None
         return image
 

@@ -11,7 +11,7 @@ import pytest
 from helper_host.errors import ProviderError
 from helper_host.image.formats import Extent
 from helper_host.image.formats.magic import BOOT_SIGNATURE, MAGICS
-from helper_host.image.image import open_image
+from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 
 from .builders import MIB, qcow2

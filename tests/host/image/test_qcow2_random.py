@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from helper_host.errors import ProviderError
 from helper_host.image.formats import open_reader
-from helper_host.image.image import open_image
+from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 
 from .builders import MIB, qcow2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from helper_host.image.sources import Places, check, open_reference
 def content(reference: str, places: Places) -> bytes:
     found = open_reference(reference, places)
     assert found is not None
-    with os.fdopen(found.fd, "rb") as file:
-        return file.read()
+    with found:
+        return b"".join(map(bytes, found.pieces(threading.Event())))
 
 
 def code(reference: str, places: Places) -> str:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from helper_host.errors import ProviderError
 from helper_host.image import kernel, target
 from helper_host.image.disk import HEAD, TAIL, Disk, open_disk
-from helper_host.image.image import open_image
+from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 from helper_host.image.target import runs
 from helper_host.image.writer import Writer
@@ -251,7 +251,7 @@ def test_memory_is_bounded(places: Places, tmp_path: Path) -> None:
     disk = new_disk(tmp_path / "disk", 300 * MIB)
     program = (
         "import sys, threading, resource\n"
-        "from helper_host.image.image import open_image; from helper_host.image.disk import open_disk\n"
+        "from helper_host.image.opening import open_image; from helper_host.image.disk import open_disk\n"
         "from helper_host.image.writer import Writer; from helper_host.image.sources import Places\n"
         "writer = Writer(open_image('image', places=Places(sys.argv[1], ())), open_disk(sys.argv[2], 300 << 20))\n"
         "writer.write(lambda done, total: None, threading.Event()); writer.write_head()\n"

@@ -21,34 +21,35 @@ class RawReader:
         if size < SECTOR:
             raise refused(f"The image has {size} bytes, too few for a disk", "look whether its download was complete")
         self._fd = fd
-        self._size = size
         self.virtual_size = -(-size // SECTOR) * SECTOR
 
     def extents(self) -> Iterator[Extent]:
-        """Data and holes as the filesystem knows them"""
-        position = 0
-        while position < self.virtual_size:
-            start, end = self._next_data(position)
-            start = min(max(start // SECTOR * SECTOR, position), self.virtual_size)
-            end = min(-(-end // SECTOR) * SECTOR, self.virtual_size)
-            if start > position:
-                yield Extent(position, start - position, None)
-            if end > start:
-                yield Extent(start, end - start, start)
-            position = max(start, end)
-
-    def _next_data(self, position: int) -> tuple[int, int]:
-        try:
-            start = os.lseek(self._fd, position, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                return position, self._size  # a filesystem that can't tell: all is data
-            return self.virtual_size, self.virtual_size
-        return start, min(os.lseek(self._fd, start, os.SEEK_HOLE), self._size)
+        """Data and holes as the filesystem knows them, in whole sectors"""
+        for start, end, is_data in holes_and_data(self._fd, self.virtual_size):
+            yield Extent(start, end - start, start if is_data else None)
 
     def unpack(self, packed: Packed, into: memoryview) -> None:
         """Never: raw has nothing packed"""
         raise NotImplementedError
+
+
+def holes_and_data(fd: int, size: int) -> Iterator[tuple[int, int, bool]]:
+    """The first `size` bytes of a file in order as `(start, end, is data)`, cut at sectors; holes read as zeros"""
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(fd, position, os.SEEK_DATA)
+            end = os.lseek(fd, start, os.SEEK_HOLE)
+        except OSError as error:
+            # ENXIO: no more data; else a filesystem that can't tell: all is data
+            start, end = (size, size) if error.errno == errno.ENXIO else (position, size)
+        start = min(max(start // SECTOR * SECTOR, position), size)
+        end = min(-(-end // SECTOR) * SECTOR, size)
+        if start > position:
+            yield position, start, False
+        if end > start:
+            yield start, end, True
+        position = max(start, end)
 
 
 FORMAT = Format(name="raw", open=RawReader, help="the disk's bytes as they are")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from helper_host.image.content import Content
+from helper_host.image.integrity.base import NOTHING, Integrity
 from helper_host.image.sources import none, path, store
-from helper_host.image.sources.base import Opened, Places, Source
+from helper_host.image.sources.base import Places, Source
 
-__all__ = ["SOURCES", "Opened", "Places", "Source", "check", "open_reference", "source_of"]
+__all__ = ["SOURCES", "Places", "Source", "check", "open_reference", "source_of"]
 
 SOURCES: tuple[Source, ...] = (none.SOURCE, path.SOURCE, store.SOURCE)
 """The first that matches a reference gets it; the store takes the rest."""
@@ -25,10 +27,10 @@ def check(reference: str) -> None:
     source_of(reference).check(reference)
 
 
-def open_reference(reference: str, places: Places) -> Opened | None:
-    """The image's file; None where there is no image to write
+def open_reference(reference: str, places: Places, integrity: Integrity = NOTHING) -> Content | None:
+    """The bytes of the image's file; None where there is no image to write
 
     Raises:
         ProviderError: E-PARAMETER, E-IMAGE-MISSING, E-IMAGE-REFUSED
     """
-    return source_of(reference).open(reference, places)
+    return source_of(reference).open(reference, places, integrity)

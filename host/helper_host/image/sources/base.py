@@ -5,27 +5,39 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from helper_host import http
 from helper_host.errors import ProviderError
 from helper_host.image import kernel
+from helper_host.image.cache.spec import CacheSpec
+from helper_host.image.content import Content, FileContent
+from helper_host.image.integrity.base import Integrity
 
 
 class Places(NamedTuple):
-    """Where images may come from, from the settings"""
+    """Where images may come from, and by what way, from the settings"""
 
     store: str
     """Folder of the image store."""
     folders: tuple[str, ...]
     """Folders in which an absolute path may lie."""
-
-
-class Opened(NamedTuple):
-    """An image's file, open for reading and known to be a regular file; whoever gets it closes `fd`"""
-
-    fd: int
-    path: str
+    subfolders: bool = False
+    """Whether names in the store may have folders in them."""
+    urls: tuple[str, ...] = ()
+    """Beginnings of the URLs that images may come from; empty: any."""
+    rules: http.Rules = http.DEFAULT
+    """How to fetch."""
+    headers: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """Host -> headers that it gets."""
+    programs: Mapping[str, str] = MappingProxyType({})
+    """Scheme -> program that fetches it."""
+    cache: CacheSpec = CacheSpec()
+    """Where downloads are kept."""
+    warn: Callable[[str], None] = print
+    """Where warnings go."""
 
 
 class Source(NamedTuple):
@@ -36,12 +48,12 @@ class Source(NamedTuple):
     """Whether a reference is of this kind; every reference goes to the first source that says so."""
     check: Callable[[str], None]
     """Raises E-PARAMETER for a reference that can't be right; no I/O."""
-    open: Callable[[str, Places], Opened | None]
+    open: Callable[[str, Places, Integrity], Content | None]
     """Opens the image; None: there is no image to write."""
     help: str
 
 
-def open_regular(folder: str, path: str, reference: str) -> Opened:
+def open_regular(folder: str, path: str, reference: str) -> FileContent:
     """Open the regular file `path` below `folder`, which no symlink leads out of
 
     It is found with O_PATH, which neither waits for a FIFO's writer nor wakes a device, and only opened for reading
@@ -62,7 +74,7 @@ def open_regular(folder: str, path: str, reference: str) -> Opened:
                 "E-IMAGE-REFUSED", f"image={reference} is {kind(status.st_mode)}", "give a file that holds an image"
             )
         fd = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        return Opened(fd, name)
+        return FileContent(fd, name)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -8,6 +8,6 @@ SOURCE = Source(
     name="none",
     matches=lambda reference: reference == "none",
     check=lambda _reference: None,
-    open=lambda _reference, _places: None,
+    open=lambda _reference, _places, _integrity: None,
     help="none, to customise what is on the disk already",
 )

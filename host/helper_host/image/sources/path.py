@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from helper_host.errors import ProviderError
-from helper_host.image.sources.base import Opened, Places, Source, bad, open_regular
+from helper_host.image.content import FileContent
+from helper_host.image.integrity.base import Integrity
+from helper_host.image.sources.base import Places, Source, bad, open_regular
 
 PATH_MAX = 4095
 
@@ -18,7 +20,7 @@ def check(reference: str) -> None:
         raise bad(reference, "has .. in it")
 
 
-def open_path(reference: str, places: Places) -> Opened:
+def open_path(reference: str, places: Places, _integrity: Integrity) -> FileContent:
     """The file, if an allowed folder holds it
 
     Whether anything exists outside of the allowed folders is not told.

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 
 from helper_host.errors import ProviderError
-from helper_host.image.sources.base import Opened, Places, Source, bad, open_regular
+from helper_host.image.content import FileContent
+from helper_host.image.integrity.base import Integrity
+from helper_host.image.sources.base import Places, Source, bad, open_regular
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@~-]{0,199}")
 """No slash, no leading dot or dash, nothing a shell or a log would stumble over."""
@@ -22,7 +24,7 @@ def check(reference: str) -> None:
         raise bad(reference, "is not a name for an image (letters, digits and . _ + @ ~ -)")
 
 
-def open_name(reference: str, places: Places) -> Opened:
+def open_name(reference: str, places: Places, _integrity: Integrity) -> FileContent:
     """The first file that the name fits"""
     check(reference)
     for suffix in SUFFIXES:

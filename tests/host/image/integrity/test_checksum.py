@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from helper_host.errors import ProviderError
-from helper_host.image import checksum
-from helper_host.image.image import open_image
+from helper_host.image.integrity import checksum
+from helper_host.image.integrity.base import Integrity
+from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
-
-from .conftest import Opener, quiet
+from tests.host.image.conftest import Opener, quiet
 
 DIGEST = hashlib.sha256(b"").hexdigest()
 
@@ -42,28 +42,28 @@ def test_holes_count_as_zeros(places: Places) -> None:
         file.seek(5_000_000)
         file.write(b"data")
     seen: list[int] = []
-    image = open_image("sparse", places=places)
+    right = checksum.parse(f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}")
+    image = open_image("sparse", places=places, integrity=Integrity((right,)))
     assert image is not None
-    digest = image.digest("sha256", lambda done, total: seen.append(done), threading.Event())
-    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    image.verify(lambda done, total: seen.append(done), threading.Event())
     assert seen == sorted(seen) and seen[-1] == 10_000_001
 
 
 def test_verify(opened: Opener) -> None:
     content = b"\1" * 4096
-    image = opened(content)
-    image.verify(checksum.parse(f"sha256:{hashlib.sha256(content).hexdigest()}"), quiet, threading.Event())
+    right = checksum.parse(f"sha256:{hashlib.sha256(content).hexdigest()}")
+    opened(content, integrity=Integrity((right,))).verify(quiet, threading.Event())
 
 
 def test_one_flipped_bit(opened: Opener) -> None:
     content = b"\1" * 4096
     right = checksum.parse(f"sha256:{hashlib.sha256(content).hexdigest()}")
     with pytest.raises(ProviderError, match="E-IMAGE-CHECKSUM"):
-        opened(content[:2000] + b"\0" + content[2001:]).verify(right, quiet, threading.Event())
+        opened(content[:2000] + b"\0" + content[2001:], integrity=Integrity((right,))).verify(quiet, threading.Event())
 
 
 def test_cancel(opened: Opener) -> None:
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(ProviderError, match="E-INTERRUPTED"):
-        opened(b"\1" * 4096).digest("sha256", quiet, cancel)
+        opened(b"\1" * 4096, integrity=Integrity((checksum.parse(f"sha256:{DIGEST}"),))).verify(quiet, cancel)

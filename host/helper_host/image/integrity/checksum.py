@@ -5,27 +5,37 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 from helper_host.errors import ProviderError
-from helper_host.image.formats.base import read_into
-from helper_host.image.formats.raw import RawReader
+from helper_host.image.content import Piece
 
 LENGTHS = {"sha256": 64, "sha512": 128}
 """Hexadecimal digits of each algorithm."""
-CHUNK = 1 << 20
-
-Progress = Callable[[int, int], None]
 
 
 class Checksum(NamedTuple):
-    """What a file's bytes must hash to"""
+    """What a file's bytes must hash to; an `integrity.base.Check`"""
 
     algorithm: str
     digest: str
     """Lower-case hexadecimal."""
+
+    @property
+    def name(self) -> str:
+        """For the log"""
+        return self.algorithm
+
+    def start(self) -> Hashing:
+        """Begin to hash"""
+        return Hashing(self)
+
+    def known(self, sha256: str) -> bool:
+        """Whether bytes with this SHA-256 are the right ones; E-IMAGE-CHECKSUM when they aren't"""
+        if self.algorithm != "sha256":
+            return False
+        self.check(sha256)
+        return True
 
     def check(self, digest: str) -> None:
         """Compare; E-IMAGE-CHECKSUM when they differ"""
@@ -35,6 +45,25 @@ class Checksum(NamedTuple):
                 f"The image's {self.algorithm} is {digest}, image_checksum is {self.digest}",
                 "look whether the image's download was complete, or whether somebody changed it",
             )
+
+
+class Hashing:
+    """A hash at work"""
+
+    def __init__(self, checksum: Checksum) -> None:
+        self._checksum = checksum
+        self._hash = hashlib.new(checksum.algorithm)
+
+    def update(self, data: Piece) -> None:
+        """The next bytes"""
+        self._hash.update(data)
+
+    def finish(self) -> None:
+        """E-IMAGE-CHECKSUM when the bytes were others"""
+        self._checksum.check(self._hash.hexdigest())
+
+    def close(self) -> None:
+        """Nothing to free"""
 
 
 def parse(text: str) -> Checksum:
@@ -52,32 +81,3 @@ def parse(text: str) -> Checksum:
             "give sha256: and 64 hexadecimal digits, or sha512: and 128 (sha256sum FILE prints them)",
         )
     return Checksum(algorithm, digest)
-
-
-def digest(fd: int, size: int, algorithm: str, progress: Progress, cancel: threading.Event) -> str:
-    """The hash of the file's `size` bytes, in hexadecimal; holes are hashed without being read
-
-    Raises:
-        ProviderError: E-INTERRUPTED when `cancel` is set, E-IMAGE-REFUSED when the file got shorter
-    """
-    result = hashlib.new(algorithm)
-    buffer = memoryview(bytearray(CHUNK))
-    zeros = memoryview(bytes(CHUNK))
-    for extent in RawReader(fd, size).extents():
-        end = min(extent.offset + extent.length, size)
-        for offset in range(extent.offset, end, CHUNK):
-            if cancel.is_set():
-                raise interrupted()
-            length = min(CHUNK, end - offset)
-            if extent.source is None:
-                result.update(zeros[:length])
-            else:
-                read_into(fd, buffer[:length], offset)
-                result.update(buffer[:length])
-            progress(offset + length, size)
-    return result.hexdigest()
-
-
-def interrupted() -> ProviderError:
-    """E-INTERRUPTED"""
-    return ProviderError("E-INTERRUPTED", "The deployment was interrupted", "start it again")
