@@ -18,7 +18,7 @@ from helper_host.vm import cgroup, qemu, tsc
 from helper_host.vm.qmp import HANDSHAKE
 
 MIB = 1024 * 1024
-JAIL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "jail.py")
+JAIL = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "jail.py")
 
 UID_BASE = 2_000_000_000
 """Plus our process id: a user that no passwd file has, and no other helper."""

@@ -1,8 +1,9 @@
-"""The launcher: builds the jail around itself, then becomes QEMU
+"""The launcher: builds the jail around itself, then becomes QEMU, or another program that hostile bytes may own
 
 Run as `python3 -I -S jail.py SPEC STATUS` (two descriptor numbers) in a process of its own, so that nothing here
 happens between fork and exec of a process with threads. SPEC is a file with `Spec` as JSON. STATUS is a pipe: it is
-closed by a successful exec, and says in one line of JSON (`step`, `reason`) what failed otherwise.
+closed by a successful exec, and says in one line of JSON (`step`, `reason`) what failed otherwise. A program of ours
+that is to be jailed needs no exec: it calls `shut` when it has all its imports, and nothing of the node is shown to it.
 
 The order is what matters, see `main`. There is no PID namespace: its first process would have to be forked from one
 that stays, and parent-death signals, exit codes and the pidfd would all end at the one in between; a user id that
@@ -29,11 +30,14 @@ MS_REC, MS_PRIVATE = 16384, 1 << 18
 MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 SYS_CAPSET, SYS_PIVOT_ROOT = 126, 155  # x86-64
 
 STAGE = "/run"
 """Where the new root is mounted until it becomes the root; nobody else sees it there, and it must merely exist."""
 FIRST_FD = 3
+UID_BASE = 2_010_000_000
+"""Plus the launcher's process id: a user that no passwd file has, no helper VM and no other process."""
 # glibc sets aside 64 MiB of address space for every thread that allocates, unless told otherwise
 ENVIRONMENT = {"PATH": "/usr/bin", "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
 
@@ -51,7 +55,7 @@ class Spec(NamedTuple):
     confine: bool
     """False only in tests without root: no namespaces, no other root, no other user."""
     uid: int
-    """User and group id."""
+    """User and group id; 0: `UID_BASE` and the launcher's own process id."""
     binds: list[tuple[str, str]]
     """(path outside, absolute path inside), shown read-only."""
     links: dict[str, str]
@@ -59,6 +63,8 @@ class Spec(NamedTuple):
     kvm: bool
     cgroup: str
     """A cgroup v2 folder to enter first, or ""."""
+    syscalls: str = ""
+    """A seccomp filter in hexadecimal, see `seccomp`; "": none, for those that make their own."""
 
 
 class Refused(Exception):
@@ -92,6 +98,16 @@ def main(spec_fd: int, status_fd: int) -> None:
 
 def launch(spec: Spec, status: int) -> None:
     """Every step in its order; returns never"""
+    shut(spec, status)
+    _step(f"exec of {spec.argv[0]}", _become, spec.argv)
+
+
+def shut(spec: Spec, status: int) -> None:
+    """Every step but the last: this process is in the jail
+
+    Raises:
+        Refused: a step failed, and nothing but ending is left
+    """
     if spec.cgroup:
         _step("cgroup", _enter_cgroup, spec.cgroup)
     if spec.confine:
@@ -101,13 +117,14 @@ def launch(spec: Spec, status: int) -> None:
     _step("limits", _limit, spec.limits)
     if spec.confine:
         _step("capability bounding set", _drop_bounding_set)
-        _step("user", _change_user, spec.uid)
+        _step("user", _change_user, spec.uid or UID_BASE + os.getpid())
     _step("no_new_privs", _prctl, PR_SET_NO_NEW_PRIVS, 1)
     # changing the user would clear it: so after that, and then look whether the parent had gone before
     _step("parent-death signal", _prctl, PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != spec.parent:
         os._exit(125)
-    _step(f"exec of {spec.argv[0]}", _become, spec.argv)
+    if spec.syscalls:
+        _step("seccomp", _filter, bytes.fromhex(spec.syscalls))
 
 
 def _step(name: str, action: object, *arguments: object) -> None:
@@ -188,8 +205,10 @@ def _limit(limits: dict[str, int]) -> None:
     for name, value in limits.items():
         kind = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(kind)[1]
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, bound))
+        free = hard == resource.RLIM_INFINITY
+        bound = value if free else min(value, hard)
+        # at the hard limit of CPU comes SIGKILL; a second before, SIGXCPU, which says why
+        resource.setrlimit(kind, (bound, bound + 1 if name == "CPU" and free else bound))
 
 
 def _drop_bounding_set() -> None:
@@ -207,6 +226,17 @@ def _change_user(uid: int) -> None:
     # changing the user keeps the inheritable set
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     _check(libc.syscall(SYS_CAPSET, header, (ctypes.c_uint32 * 6)()))
+
+
+class _Program(ctypes.Structure):
+    """struct sock_fprog (include/uapi/linux/filter.h)"""
+
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+def _filter(program: bytes) -> None:
+    order = _Program(len(program) // 8, program)
+    _check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(order), 0, 0))
 
 
 def _become(argv: list[str]) -> None:
