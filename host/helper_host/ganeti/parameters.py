@@ -95,8 +95,9 @@ class Parameters:
     image_format = Parameter(
         values.image_format,
         "auto",
-        "Format of the image: auto (by looking at it), raw or qcow2",
-        example="qcow2",
+        "Format of the image: auto (by looking at it), raw, qcow2, vmdk, vdi, vhd or vhdx, with +gz, +bz2, +xz or +zst"
+        " where it is compressed; diskdump, extdump or ntfsdump as in snf-image",
+        example="raw+gz",
         shown="auto",
     )
     image_checksum = Parameter(

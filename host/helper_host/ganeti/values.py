@@ -95,10 +95,15 @@ def image(text: str) -> str:
 
 
 def image_format(text: str) -> str:
-    """A format's name, or auto"""
-    from helper_host.image.formats import FORMATS
+    """A format's name, maybe with a compression behind it, or auto; `formats.names.parse` says what it means"""
+    from helper_host.image.formats import names
 
-    return _choice(text, ("auto", *(row.name for row in FORMATS)))
+    name = text.strip().lower()
+    try:
+        names.parse(name)
+    except ValueError:
+        raise Invalid("is not known", f"give one of {names.HELP}") from None
+    return name
 
 
 def image_checksum(text: str) -> Checksum | None:

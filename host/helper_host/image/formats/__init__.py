@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from helper_host.errors import ProviderError
 from helper_host.image.formats import qcow2, raw
 from helper_host.image.formats.base import Extent, Format, Packed, Reader, refused
-from helper_host.image.formats.magic import COMPRESSED, formats_in
+from helper_host.image.formats.magic import COMPRESSED, formats_at_end, formats_at_start, formats_in, joined
 
-__all__ = ["FORMATS", "Extent", "Format", "Packed", "Reader", "open_reader"]
+__all__ = [
+    "FORMATS",
+    "Extent",
+    "Format",
+    "Packed",
+    "Reader",
+    "check_declared",
+    "decide",
+    "formats_at_end",
+    "formats_at_start",
+    "joined",
+    "open_reader",
+]
 
 FORMATS: tuple[Format, ...] = (raw.FORMAT, qcow2.FORMAT)
 
@@ -19,20 +32,18 @@ def open_reader(fd: int, size: int, name: str) -> Reader:
     """
     found = formats_in(fd, size)
     if name == "auto":
-        name = _decide(found)
-    elif name == "qcow2" and found not in ((), ("qcow2",)):
-        raise _ambiguous(found)
-    for row in FORMATS:
-        if row.name == name:
-            return row.open(fd, size)
-    from helper_host.errors import ProviderError
-
-    known = ", ".join(["auto", *(row.name for row in FORMATS)])
-    raise ProviderError("E-PARAMETER", f"image_format={name} is not known", f"give one of {known}")
+        name = decide(found)
+    else:
+        check_declared(name, found)
+    return next(row for row in FORMATS if row.name == name).open(fd, size)
 
 
-def _decide(found: tuple[str, ...]) -> str:
-    """The format by its signature; raw only where there is none at all"""
+def decide(found: tuple[str, ...]) -> str:
+    """The format, by what `formats_at_start` and `formats_at_end` found; raw only where there is nothing at all
+
+    Raises:
+        ProviderError: E-IMAGE-REFUSED: it looks like several, or like one that isn't read here
+    """
     if not found:
         return "raw"
     if len(found) > 1:
@@ -45,6 +56,23 @@ def _decide(found: tuple[str, ...]) -> str:
         f"The image looks like {found[0]}, which is not read here",
         "convert it (qemu-img convert -O qcow2); if these are a disk's bytes nevertheless, give image_format=raw",
     )
+
+
+def check_declared(name: str, found: tuple[str, ...]) -> None:
+    """Whether what was found agrees with a format that somebody declared; raw agrees with everything
+
+    Raises:
+        ProviderError: E-IMAGE-REFUSED, and E-PARAMETER for a name that is no format
+    """
+    if name not in (row.name for row in FORMATS):
+        known = ", ".join(["auto", *(row.name for row in FORMATS)])
+        raise ProviderError("E-PARAMETER", f"image_format={name} is not known", f"give one of {known}")
+    if name != "raw" and set(found) - {name}:
+        if len(found) > 1:
+            raise _ambiguous(found)
+        raise refused(
+            f"The image is not {name} but looks like {found[0]}", "give the image_format it has, or image_format=auto"
+        )
 
 
 def _ambiguous(found: tuple[str, ...]) -> Exception:

@@ -1,19 +1,22 @@
 """Which known formats a file's bytes look like
 
-Used to refuse, never to choose a way of reading that nobody asked for: in `auto` a file is qcow2 when it says so and
-nothing else, and raw only when nothing is recognised in it. Offsets are from each format's own documentation; the
-libmagic database and oslo.utils' format_inspector agree.
+Used to refuse, never to choose a way of reading that nobody asked for: in `auto` a file has a format when it says so
+and says nothing else, and is raw only when nothing is recognised in it. Offsets are from each format's own
+documentation; the libmagic database and oslo.utils' format_inspector agree.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from helper_host.image.formats.base import SECTOR
 
 HEAD = 0x8800
 """Bytes at the file's start that the signatures lie in; the farthest is ISO 9660's in its sector 16."""
+TAIL = 2 * SECTOR
+"""The same at its end."""
 
 
 class Magic(NamedTuple):
@@ -59,19 +62,42 @@ BOOT_SIGNATURE = b"\x55\xaa"
 COMPRESSED = frozenset({"gzip", "bzip2", "xz", "zstd", "lz4", "zip"})
 
 
+def formats_at_start(head: bytes) -> tuple[str, ...]:
+    """Names of the formats that a file's first bytes (`HEAD` of them, unless it is shorter) have the signature of
+
+    Each is there once, in the order of the table. A boot sector counts as one more (`mbr`) behind any of them: a raw
+    disk may well have one, and so may a fixed VHD, whose signature is at its end. Nothing else has business to, but in
+    what is compressed the two bytes may be there by chance.
+    """
+    found = _named(magic for magic in MAGICS if magic.offset >= 0 and head.startswith(magic.signature, magic.offset))
+    if "qcow2" in found:
+        found = tuple(name for name in found if name != "qcow")
+    if set(found) - COMPRESSED and head.startswith(BOOT_SIGNATURE, SECTOR - len(BOOT_SIGNATURE)):
+        return (*found, "mbr")
+    return found
+
+
+def formats_at_end(tail: bytes, size: int) -> tuple[str, ...]:
+    """The same for the last bytes of a file of `size` bytes: `TAIL` of them or more, unless it is shorter"""
+    if len(tail) < min(TAIL, size):
+        raise ValueError(f"{len(tail)} bytes are too few to look at")
+    return _named(
+        magic
+        for magic in MAGICS
+        if -len(tail) <= magic.offset < 0 and tail.startswith(magic.signature, len(tail) + magic.offset)
+    )
+
+
 def formats_in(fd: int, size: int) -> tuple[str, ...]:
-    """Names of the formats whose signature is in the file, each once, in the order of the table"""
-    head = os.pread(fd, HEAD, 0)
-    tail_at = max(size - 2 * SECTOR, 0)
-    tail = os.pread(fd, 2 * SECTOR, tail_at)
-    found: list[str] = []
-    for magic in MAGICS:
-        if magic.offset >= 0:
-            there = head.startswith(magic.signature, magic.offset)
-        else:
-            there = size + magic.offset >= tail_at and tail.startswith(magic.signature, size + magic.offset - tail_at)
-        if there and magic.format not in found and not (magic.format == "qcow" and "qcow2" in found):
-            found.append(magic.format)
-    if found and head.startswith(BOOT_SIGNATURE, 510):
-        found.append("mbr")  # a raw disk may well have one, anything else has no business to
-    return tuple(found)
+    """Both for a file that is there as a whole"""
+    start = formats_at_start(os.pread(fd, HEAD, 0))
+    return joined(start, formats_at_end(os.pread(fd, TAIL, max(size - TAIL, 0)), size))
+
+
+def joined(start: tuple[str, ...], end: tuple[str, ...]) -> tuple[str, ...]:
+    """What was found at both ends, each once"""
+    return tuple(dict.fromkeys((*start, *end)))
+
+
+def _named(magics: Iterable[Magic]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(magic.format for magic in magics))
