@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -28,17 +29,25 @@ REDIRECTS = (301, 302, 303, 307, 308)
 BLOCK = 1 << 18
 MIB = 1 << 20
 URL_MAX = 2000
+PORTS = {"http": 80, "https": 443}
+BROKEN = "broke off on the way", "see whether the server is well, and try again"
+OWN_URL = "give the URL of the file itself"
 DIGITS_MAX = 20
 """Fewer than these a Content-Length has that can be meant."""
 
 
 class FetchError(Exception):
-    """A download failed: `cause` follows the shown URL, `remedy` says what to do; neither has a secret in it"""
+    """A download failed: `cause` follows the shown URL, `remedy` says what to do; neither has a secret in it
 
-    def __init__(self, cause: str, remedy: str) -> None:
+    `passing`: it may go well when it is tried again; `after`: in as many seconds, where the server said so.
+    """
+
+    def __init__(self, cause: str, remedy: str, *, passing: bool = False, after: float | None = None) -> None:
         super().__init__(cause)
         self.cause = printable(cause)
         self.remedy = remedy
+        self.passing = passing
+        self.after = after
 
 
 class Rules(NamedTuple):
@@ -60,15 +69,23 @@ class Rules(NamedTuple):
 DEFAULT = Rules()
 
 
+Headers = Mapping[str, str]
+HeadersOf = Callable[[SplitResult], Headers]
+"""What is sent to a URL beside what always is."""
+
+
 class Body:
     """What a server answers with"""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
         self._response = response
+        self._stopped = False
         self.url = url
         """After redirects."""
         self.status = response.status
         """200, or 206 for a part that was asked for."""
+        self.headers: Headers = response.headers
+        """Their names in any case."""
         length = response.headers.get("Content-Length", "")
         # Python refuses numbers of thousands of digits
         self.length = int(length) if len(length) < DIGITS_MAX and length.isascii() and length.isdigit() else None
@@ -80,14 +97,43 @@ class Body:
         Raises:
             FetchError: broken off, or silent for too long
         """
-        while block := self._read():
+        while block := self.some(BLOCK):
             yield block
 
-    def _read(self) -> bytes:
+    def some(self, most: int) -> bytes:
+        """What one read from the connection gives, `most` bytes of it; waits for a byte, b"" at the end
+
+        With encryption a read gives 16 KiB, and more room is allocated in vain.
+
+        Raises:
+            FetchError
+        """
         try:
-            return self._response.read1(BLOCK, decode_content=False)
+            return self._response.read1(most, decode_content=False)
         except Exception as error:
-            raise _failure(error) from None
+            raise self._broken(error) from None
+
+    def full(self, size: int) -> bytes:
+        """`size` bytes, fewer at the end only; they are gathered without Python's doing, which is three times as fast
+
+        Raises:
+            FetchError: what was gathered is lost
+        """
+        try:
+            return self._response.read(size, decode_content=False)
+        except Exception as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> FetchError:
+        # what a connection's objects say that is closed under their hands is no defect of theirs
+        return FetchError(*BROKEN, passing=True) if self._stopped else _broken(error)
+
+    def stop(self) -> None:
+        """From another thread: whoever reads gets an end or an error at once"""
+        self._stopped = True
+        # closed meanwhile, or never open
+        with suppress(ValueError, RuntimeError, OSError, AttributeError):
+            self._response.shutdown()
 
 
 def parts(url: str, schemes: tuple[str, ...] = HTTPS) -> SplitResult:
@@ -124,37 +170,87 @@ def shown(url: str) -> str:
 
 
 @contextmanager
-def get(url: str, rules: Rules = DEFAULT, headers: Mapping[str, str] | None = None) -> Iterator[Body]:
+def get(url: str, rules: Rules = DEFAULT, headers: Headers | None = None) -> Iterator[Body]:
     """The answer to a GET, redirects followed; `headers` go to the URL's own host only
 
     Raises:
         FetchError: no answer, one that is not 200 (or 206 where a Range was asked for), a certificate that doesn't hold
     """
-    first, sent = _origin(url), {**(headers or {})}
+    first = _origin(urlsplit(url))
+    with ask(url, rules, lambda split: (headers or {}) if _origin(split) == first else {}) as body:
+        yield body
+
+
+@contextmanager
+def ask(
+    url: str,
+    rules: Rules,
+    headers_of: HeadersOf,
+    *,
+    statuses: Collection[int] = (200, 206),
+    downgrade: bool = False,
+) -> Iterator[Body]:
+    """The answer to a GET, redirects followed
+
+    Args:
+        statuses: what is an answer; all else is a failure
+        downgrade: a redirect may lead from https to http
+
+    Raises:
+        FetchError
+    """
     context = _trust(rules.ca_file)
+    before = ""
     for _ in range(REDIRECTS_MAX + 1):
         try:
             split = parts(url, rules.schemes)
         except ValueError as error:
-            raise FetchError(f"leads to a URL that {error}", "give the URL of the file itself") from None
-        with _answer(split, sent if _origin(url) == first else {}, rules, context) as response:
-            if response.status in (200, 206):
+            raise FetchError(f"leads to a URL that {error}", OWN_URL) from None
+        if (before, split.scheme) == ("https", "http") and not downgrade:
+            raise FetchError("leads from https to http, where anybody on the way can change it", OWN_URL)
+        before = split.scheme
+        with _answer(split, headers_of(split), rules, context) as response:
+            if response.status in statuses:
                 yield Body(response, url)
                 return
             if response.status not in REDIRECTS or not (place := response.headers.get("Location")):
                 raise _refusal(response)
         url = _next(url, place)
-    raise FetchError(f"redirects more than {REDIRECTS_MAX} times", "give the URL of the file itself")
+    raise FetchError(f"redirects more than {REDIRECTS_MAX} times", OWN_URL)
+
+
+def for_hosts(headers_by_host: Mapping[str, Headers], url: str) -> HeadersOf:
+    """Who gets which of the settings' headers while `url` is fetched: the hosts they are for, with or without a port
+
+    What may be secret is not sent in clear, unless `url` itself is one of http.
+    """
+    first = urlsplit(url).scheme
+
+    def headers_of(split: SplitResult) -> Headers:
+        if split.scheme != "https" and first == "https":
+            return {}
+        host = (split.hostname or "").rstrip(".")
+        port = split.port or PORTS.get(split.scheme, 0)
+        return {**headers_by_host.get(host, {}), **headers_by_host.get(f"{host}:{port}", {})}
+
+    return headers_of
 
 
 def _next(url: str, place: str) -> str:
     try:
         return urljoin(url, place)
     except ValueError:
-        raise FetchError("leads to a URL that is none", "give the URL of the file itself") from None
+        raise FetchError("leads to a URL that is none", OWN_URL) from None
 
 
-def fetch(url: str, *, limit: int, seconds: float, rules: Rules = DEFAULT) -> bytes:
+def fetch(
+    url: str,
+    *,
+    limit: int,
+    seconds: float,
+    rules: Rules = DEFAULT,
+    headers_by_host: Mapping[str, Headers] = MappingProxyType({}),
+) -> bytes:
     """A small file of at most `limit` bytes, in `seconds` from start to end
 
     Raises:
@@ -165,7 +261,8 @@ def fetch(url: str, *, limit: int, seconds: float, rules: Rules = DEFAULT) -> by
 
     def work() -> None:
         try:
-            result.append(_fetch(url, limit, time.monotonic() + seconds, rules))
+            headers_of = for_hosts(headers_by_host, url)
+            result.append(_fetch(url, limit, time.monotonic() + seconds, rules, headers_of))
         except BaseException as error:
             result.append(error)
         finally:
@@ -181,9 +278,9 @@ def fetch(url: str, *, limit: int, seconds: float, rules: Rules = DEFAULT) -> by
     return answer
 
 
-def _fetch(url: str, limit: int, deadline: float, rules: Rules) -> bytes:
+def _fetch(url: str, limit: int, deadline: float, rules: Rules, headers_of: HeadersOf) -> bytes:
     content = bytearray()
-    with get(url, rules) as body:
+    with ask(url, rules, headers_of) as body:
         if body.length is not None and body.length > limit:
             raise _too_large(limit)
         for block in body.blocks():
@@ -208,7 +305,7 @@ def _too_slow(seconds: float) -> FetchError:
 
 @contextmanager
 def _answer(
-    split: SplitResult, headers: Mapping[str, str], rules: Rules, context: ssl.SSLContext
+    split: SplitResult, headers: Headers, rules: Rules, context: ssl.SSLContext
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     import urllib3
 
@@ -271,8 +368,7 @@ def _basic(split: SplitResult) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
-def _origin(url: str) -> tuple[str, str]:
-    split = urlsplit(url)
+def _origin(split: SplitResult) -> tuple[str, str]:
     return split.scheme, split.netloc.rpartition("@")[2]
 
 
@@ -295,15 +391,33 @@ def _trust(ca_file: str) -> ssl.SSLContext:
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> FetchError:
-    reason = f"{response.status} {response.reason or ''}".strip()[:80]
+    status = response.status
+    reason = f"{status} {response.reason or ''}".strip()[:80]
     remedy = {
         401: "put user and password into the URL: https://USER:PASSWORD@HOST/PATH",
         403: "see whether this node may fetch it",
         404: "look at its spelling",
+        429: "try again later",
     }
     return FetchError(
-        f"can't be had: the server says {reason}", remedy.get(response.status, "look at the server's log")
+        f"can't be had: the server says {reason}",
+        remedy.get(status, "look at the server's log"),
+        # 501 and 505: it will never know how
+        passing=status in (408, 425, 429) or (500 <= status < 600 and status not in (501, 505)),
+        after=_seconds(response.headers.get("Retry-After", "")),
     )
+
+
+def _seconds(text: str) -> float | None:
+    """A Retry-After (RFC 9110 section 10.2.3): seconds, or a date"""
+    if text.isascii() and text.isdigit():
+        return float(text[:DIGITS_MAX])
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _failure(error: Exception) -> FetchError:
@@ -320,20 +434,30 @@ def _failure(error: Exception) -> FetchError:
                 f"can't be had: the server's certificate does not hold ({each.verify_message.rstrip('.')})",
                 "see that ca-certificates is installed, or name the authority's file with ca_file in the settings",
             )
-    kinds: tuple[tuple[Any, str, str], ...] = (
-        (exceptions.ReadTimeoutError, "can't be had: the server fell silent", "see whether the server is well"),
-        (exceptions.ProxyError, f"can't be had through the proxy ({_reason(chain)})", "look at the proxy"),
-        (ssl.SSLError, f"can't be had: no encryption could be agreed on ({_reason(chain)})", reachable),
+    cut = any(isinstance(each, (ssl.SSLEOFError, ConnectionError)) for each in chain)
+    kinds: tuple[tuple[Any, str, str, bool], ...] = (
+        (exceptions.ReadTimeoutError, "can't be had: the server fell silent", "see whether the server is well", True),
+        (exceptions.ProxyError, f"can't be had through the proxy ({_reason(chain)})", "look at the proxy", cut),
+        (ssl.SSLError, f"can't be had: no encryption could be agreed on ({_reason(chain)})", reachable, cut),
         # each is a kind of the next one
-        (exceptions.NameResolutionError, "can't be had: the host's name doesn't resolve", "look at its spelling"),
-        (exceptions.NewConnectionError, f"can't be had: no connection ({_reason(chain)})", reachable),
-        (exceptions.ConnectTimeoutError, "can't be had: the server doesn't answer", reachable),
+        (exceptions.NameResolutionError, "can't be had: the host's name doesn't resolve", "look at its spelling", True),
+        (exceptions.NewConnectionError, f"can't be had: no connection ({_reason(chain)})", reachable, True),
+        (exceptions.ConnectTimeoutError, "can't be had: the server doesn't answer", reachable, True),
     )
-    for kind, cause, remedy in kinds:
+    for kind, cause, remedy, passing in kinds:
         if any(isinstance(each, kind) for each in chain):
-            return FetchError(cause, remedy)
+            return FetchError(cause, remedy, passing=passing)
+    return _broken(error)
+
+
+def _broken(error: Exception) -> FetchError:
+    """What an `error` means that came in the middle of a body"""
+    from urllib3 import exceptions
+
+    if any(isinstance(each, exceptions.ReadTimeoutError) for each in _chain(error)):
+        return FetchError("can't be had: the server fell silent", "see whether the server is well", passing=True)
     if isinstance(error, (exceptions.HTTPError, OSError)):
-        return FetchError("broke off on the way", "see whether the server is well, and try again")
+        return FetchError(*BROKEN, passing=True)
     raise error
 
 
