@@ -34,6 +34,7 @@ def start(
     stderr: int,
     pass_fds: Sequence[int] = (),
     binds: Sequence[tuple[str, str]] = (),
+    files: Sequence[tuple[bytes, str]] = (),
     cpu_seconds: int,
     memory: int,
     confine: bool = True,
@@ -48,6 +49,7 @@ def start(
         stdin, stdout, stderr: as for Popen. Pipes or sockets to write to: it can't make any file longer
         pass_fds: these are its descriptors 3, 4, 5, ... in this order
         binds: (path outside, absolute path inside), files or folders that it may read
+        files: (content, absolute path inside), files that it may read and that nobody else sees; none without `confine`
         cpu_seconds: it is killed after so much of the processor's time
         memory: bytes of its address space
         confine: False only in tests without root: limits and system calls, but our own user, root and network
@@ -55,6 +57,7 @@ def start(
     Raises:
         ProviderError: E-NODE
     """
+    copies = [_in_memory(content) for content, _ in files]
     order = {
         "argv": list(argv),
         "descriptors": list(pass_fds),
@@ -63,12 +66,17 @@ def start(
         "confine": confine,
         "uid": 0,
         "binds": [*((path, path) for path in (argv[0], *filter(os.path.exists, SYSTEM))), *binds],
+        "files": [(copy, path) for copy, (_, path) in zip(copies, files, strict=True)],
         "links": LINKS,
         "kvm": False,
         "cgroup": "",
         "syscalls": seccomp.program(seccomp.PROGRAM.values()).hex(),
     }
-    popen, status = spawn(JAIL, order, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds)
+    try:
+        popen, status = spawn(JAIL, order, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=(*pass_fds, *copies))
+    finally:
+        for copy in copies:
+            os.close(copy)
     try:
         said = told(status)
     except BaseException:
@@ -78,6 +86,13 @@ def start(
         end(popen)
         raise failed(os.path.basename(argv[0]), said)
     return popen
+
+
+def _in_memory(content: bytes) -> int:
+    copy = os.memfd_create("helper-file", os.MFD_CLOEXEC)
+    with open(copy, "wb", closefd=False) as file:
+        file.write(content)
+    return copy
 
 
 def limits(cpu_seconds: int, memory: int, *, confine: bool = True) -> dict[str, int]:

@@ -21,6 +21,7 @@ import resource
 import signal
 import stat
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # include/uapi/linux/{sched,mount,prctl,capability}.h; os.unshare comes with Python 3.12 only
@@ -35,6 +36,9 @@ SYS_CAPSET, SYS_PIVOT_ROOT = 126, 155  # x86-64
 
 STAGE = "/run"
 """Where the new root is mounted until it becomes the root; nobody else sees it there, and it must merely exist."""
+ROOT_SIZE = 64 << 10
+"""Bytes of the new root's own, which has folders and links in it."""
+PAGE = 4096
 FIRST_FD = 3
 UID_BASE = 2_010_000_000
 """Plus the launcher's process id: a user that no passwd file has, no helper VM and no other process."""
@@ -63,6 +67,8 @@ class Spec(NamedTuple):
     kvm: bool
     cgroup: str
     """A cgroup v2 folder to enter first, or ""."""
+    files: Sequence[tuple[int, str]] = ()
+    """(descriptor with a file's content, its absolute path inside), for content that has no path outside."""
     syscalls: str = ""
     """A seccomp filter in hexadecimal, see `seccomp`; "": none, for those that make their own."""
 
@@ -154,13 +160,16 @@ def _change_root(spec: Spec) -> None:
         # opened before anything is mounted over STAGE, where the path may lead
         sources.append((os.open(source, os.O_PATH | os.O_CLOEXEC), target))
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
-    _mount("helper", STAGE, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,nr_inodes=128,mode=0755")
+    size = ROOT_SIZE + sum(os.fstat(descriptor).st_size + PAGE for descriptor, _ in spec.files)
+    _mount("helper", STAGE, "tmpfs", MS_NOSUID | MS_NOEXEC, f"size={size},nr_inodes=128,mode=0755")
     os.umask(0o022)
     for descriptor, target in sources:
         _bind(descriptor, STAGE + target)
         os.close(descriptor)
     for name, link in spec.links.items():
         os.symlink(link, STAGE + name)
+    for descriptor, target in spec.files:
+        _copy(descriptor, STAGE + target)
     _make_devices(spec)
     _mount("helper", STAGE, "tmpfs", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC)
     os.chdir(STAGE)
@@ -179,6 +188,16 @@ def _bind(source: int, target: str) -> None:
     _mount(f"/proc/self/fd/{source}", target, "", MS_BIND)
     # the first call ignores all flags but MS_BIND
     _mount("none", target, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+
+def _copy(source: int, target: str) -> None:
+    os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+    size = os.fstat(source).st_size
+    copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    done = 0
+    while done < size:
+        done += os.sendfile(copy, source, done, size - done)
+    os.close(copy)
 
 
 def _make_devices(spec: Spec) -> None:
