@@ -27,8 +27,8 @@ PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
 # what sees every program that a deployment runs
 PACKAGES += strace
-# the benchmark's bare boot
-PACKAGES += busybox-static
+# the benchmark: a bare boot, and what it measures us against
+PACKAGES += busybox-static curl pigz xz-utils qemu-utils
 
 -include helper-image/helper-image.mk
 -include tests/vm/vm.mk
@@ -86,8 +86,8 @@ lint: $(VENV)/.unit ## ruff and mypy --strict, as the tests run them
 	$(PYTHON) -m pytest -q tests/test_lint.py
 
 .PHONY: bench
-bench: packages $(VENV)/.vm helper-image test-images ## measure a deployment against its floor, in one run
-	PYTHONPATH=host:helper $(PYTHON) -m tests.bench
+bench: packages $(VENV)/.vm helper-image test-images ## measure deployments against the best there is for each part, in one run (PARTS="deployment images")
+	PYTHONPATH=host:helper $(PYTHON) -m tests.bench $(PARTS)
 
 .PHONY: manual
 manual: $(VENV)/.unit parameters-list ## write the generated parts of README.md and docs/ anew
