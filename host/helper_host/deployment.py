@@ -83,7 +83,7 @@ def _deploy(
         if image is None and (planned is None or not planned.wanted):
             log.info("there is nothing to do on the disk")
             return finishing.NO_IMAGE
-        disks = [
+        disks: list[Disk] = [
             stack.enter_context(open_disk(disk.path, disk.size, writable=disk.writable))
             for disk in request.instance.disks
         ]
@@ -225,7 +225,7 @@ def _spec(
         initrd=helper.initrd.path,
         root=helper.root.path,
         job=drive.reader,
-        disks=tuple(disk.fileno() for disk in disks),
+        disks=tuple(disks),
         nonce=nonce,
         accel=settings.accel,
         hello_seconds=settings.hello_timeout_tcg,

@@ -76,7 +76,7 @@ class Target:
         try:
             wipe_head(self._disk)
         except (OSError, ProviderError) as error:
-            self._log.warning(f"The head of {self._disk.path} could not be wiped: {error}")
+            self._log.warning(f"The head of {self._disk.name} could not be wiped: {error}")
             self._log.warning(f"The instance's disk may look finished and is not: don't start it; {AGAIN}.")
             return False
         return True

@@ -1,8 +1,11 @@
-"""The instance's disk: one descriptor, held from before the first write until the VM has ended
+"""The instance's disk, held from before the first write until the VM has ended
 
-For a block device it is exclusive (O_EXCL), which refuses mounted ones and those in use by LVM, md or another of us,
-and its flock keeps udev from probing what is being written (systemd's BLOCK_DEVICE_LOCKING). For both kinds the byte
-locks are looked at by which QEMU marks an image that an instance runs from.
+`Disk` is what all kinds can do. One that the node has as a block device or a file is one descriptor, `LocalDisk`; one
+that only has a URI is reached through a broker (see nbd/).
+
+A block device's descriptor is exclusive (O_EXCL), which refuses mounted ones and those in use by LVM, md or another of
+us, and its flock keeps udev from probing what is being written (systemd's BLOCK_DEVICE_LOCKING). For files and block
+devices the byte locks are looked at by which QEMU marks an image that an instance runs from.
 """
 
 from __future__ import annotations
@@ -11,11 +14,14 @@ import errno
 import fcntl
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from helper_host.errors import ProviderError
 from helper_host.image import kernel
+from helper_host.vm.drive import Attachment, attach_file
 
 HEAD = 1 << 20
 """Bytes at the start that make a disk bootable or recognisable; written last, wiped first."""
@@ -30,21 +36,16 @@ STEP = 1 << 30
 """Bytes cleared at once; a signal is noticed in between."""
 
 
-class Disk:
-    """An open disk; a context manager, or `close()`"""
+class Disk(ABC):
+    """An open disk; a context manager, or `close()`. What fails raises OSError, which `write_failed` explains"""
 
-    def __init__(self, path: str, fd: int, size: int, *, is_block: bool, sector: int) -> None:
-        self.path = path
-        self.fd = fd
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        """For people: its path, or its URI without what is secret in it."""
         self.size = size
         """Bytes, what Ganeti calls the disk's size."""
-        self.is_block = is_block
-        self.sector = sector
-        """Bytes of a logical sector; 512 for a file."""
-        self._can_deallocate = True
-        self._can_zero = True
 
-    def __enter__(self) -> Disk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -52,15 +53,80 @@ class Disk:
     ) -> None:
         self.close()
 
+    @abstractmethod
+    def close(self) -> None:
+        """Give the disk up; harmless when repeated"""
+
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Whether the whole disk is known to read as zeros"""
+
+    @abstractmethod
+    def write(self, data: memoryview | bytes, offset: int) -> None:
+        """Write all of `data`, which may change when this has returned; a failure may show as late as in `sync`"""
+
+    @abstractmethod
+    def zero(self, offset: int, length: int) -> None:
+        """Make the range read as zeros, by the quickest way that the disk has"""
+
+    @abstractmethod
+    def clear(self, length: int, check: Callable[[], None]) -> bool:
+        """Make the first `length` bytes zeros if that needs no writing; False where it does
+
+        `check` is called between steps and may raise.
+        """
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Wait until everything is on stable storage"""
+
+    @abstractmethod
+    def attach(self) -> Attachment:
+        """The disk as a drive of a VM that is about to be started; whoever calls it closes the descriptor"""
+
+    @abstractmethod
+    def failure(self, error: OSError) -> ProviderError:
+        """E-DISK-IO that says what to do about `error`"""
+
+    @abstractmethod
+    def start_writeback(self) -> None:
+        """What was written may go to the disk by now; nothing depends on it"""
+
+    @abstractmethod
+    def share(self, source: int, offset: int, length: int) -> None:
+        """Share blocks with the file `source`, at the same offset; OSError where that can't be"""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Let no other thread wait for the disk any longer, where that can be; `revive` makes it usable again"""
+
+    @abstractmethod
+    def revive(self) -> None:
+        """Make the disk usable where it was interrupted, has failed or is a forked process' inheritance
+
+        Raises:
+            ProviderError: E-DISK-IO
+        """
+
+
+class LocalDisk(Disk):
+    """A file or a block device of the node"""
+
+    def __init__(self, path: str, fd: int, size: int, *, is_block: bool, sector: int) -> None:
+        super().__init__(path, size)
+        self.fd = fd
+        """The one descriptor."""
+        self.is_block = is_block
+        self.sector = sector
+        """Bytes of a logical sector; 512 for a file."""
+        self._can_deallocate = True
+        self._can_zero = True
+
     def close(self) -> None:
         """Give the disk up; harmless when repeated"""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-    def fileno(self) -> int:
-        """The one descriptor"""
-        return self.fd
 
     def is_empty(self) -> bool:
         """Whether the whole disk is known to read as zeros: a file that is one hole"""
@@ -131,8 +197,42 @@ class Disk:
         """Wait until everything is on stable storage"""
         os.fsync(self.fd)
 
+    def attach(self) -> Attachment:
+        """A descriptor of its own for QEMU, since locks belong to the open file"""
+        return attach_file(self.fd)
 
-def open_disk(path: str, size: int, *, writable: bool = True, alone: bool = True) -> Disk:
+    def failure(self, error: OSError) -> ProviderError:
+        """E-DISK-IO that says what to do about `error`"""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not self.is_block:
+            return ProviderError(
+                "E-DISK-IO",
+                f"The filesystem that holds {self.name} is full (the disk is a sparse file)",
+                f"make room in {os.path.dirname(self.name) or '.'}",
+            )
+        if error.errno == errno.ENOSPC:
+            return ProviderError("E-DISK-IO", f"The storage behind {self.name} is full", "make room in its thin pool")
+        return ProviderError(
+            "E-DISK-IO",
+            f"The disk {self.name} could not be written ({error.strerror})",
+            "look at its storage and at dmesg",
+        )
+
+    def start_writeback(self) -> None:
+        """Let the kernel write while we go on, so that the sync at the end is short"""
+        kernel.start_writeback(self.fd, 0, 0)
+
+    def share(self, source: int, offset: int, length: int) -> None:
+        """Share blocks with the file `source`, at the same offset; OSError where that can't be"""
+        kernel.clone_range(source, offset, length, self.fd, offset)
+
+    def interrupt(self) -> None:
+        """Who waits for the kernel waits"""
+
+    def revive(self) -> None:
+        """An open file needs nothing"""
+
+
+def open_disk(path: str, size: int, *, writable: bool = True, alone: bool = True) -> LocalDisk:
     """Open a disk that Ganeti says has `size` bytes
 
     Args:
@@ -166,7 +266,7 @@ def open_disk(path: str, size: int, *, writable: bool = True, alone: bool = True
         raise
 
 
-def _checked(path: str, fd: int, size: int, *, alone: bool) -> Disk:
+def _checked(path: str, fd: int, size: int, *, alone: bool) -> LocalDisk:
     is_block = stat.S_ISBLK(os.fstat(fd).st_mode)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,7 +280,7 @@ def _checked(path: str, fd: int, size: int, *, alone: bool) -> Disk:
     real = kernel.device_size(fd) if is_block else os.fstat(fd).st_size
     if real < size or (real > size and not is_block):
         raise _io(path, f"has {real} bytes and Ganeti says {size}", "let Ganeti make the disk anew")
-    return Disk(path, fd, size, is_block=is_block, sector=kernel.sector_size(fd) if is_block else 512)
+    return LocalDisk(path, fd, size, is_block=is_block, sector=kernel.sector_size(fd) if is_block else 512)
 
 
 def _is_loop_backing(fd: int) -> bool:
@@ -205,6 +305,7 @@ def wipe_head(disk: Disk) -> None:
     Raises:
         ProviderError: E-DISK-IO
     """
+    disk.revive()
     try:
         disk.write(ZEROS[: min(HEAD, disk.size)], 0)
         tail = min(TAIL, disk.size)
@@ -216,17 +317,7 @@ def wipe_head(disk: Disk) -> None:
 
 def write_failed(disk: Disk, error: OSError) -> ProviderError:
     """E-DISK-IO that says what to do about `error`"""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) and not disk.is_block:
-        return ProviderError(
-            "E-DISK-IO",
-            f"The filesystem that holds {disk.path} is full (the disk is a sparse file)",
-            f"make room in {os.path.dirname(disk.path) or '.'}",
-        )
-    if error.errno == errno.ENOSPC:
-        return ProviderError("E-DISK-IO", f"The storage behind {disk.path} is full", "make room in its thin pool")
-    return ProviderError(
-        "E-DISK-IO", f"The disk {disk.path} could not be written ({error.strerror})", "look at its storage and at dmesg"
-    )
+    return disk.failure(error)
 
 
 def _busy(path: str, how: str) -> ProviderError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from helper_host.image import kernel
 from helper_host.image.disk import HEAD, STEP, TAIL, Disk, wipe_head
 
 BLOCK = 4096
@@ -84,12 +83,12 @@ class Target:
         self._account(len(data))
 
     def _account(self, length: int) -> None:
-        """Count, and let the kernel start to write while we go on, so that the sync at the end is short"""
+        """Count, and let writing begin while we go on, so that the sync at the end is short"""
         with self._lock:
             before = self.written
             self.written += length
         if before // WRITEBACK != (before + length) // WRITEBACK:
-            kernel.start_writeback(self.disk.fd, 0, 0)
+            self.disk.start_writeback()
 
 
 def runs(buffer: bytearray, length: int, block: int) -> Iterator[tuple[int, int, bool]]:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from helper_host.errors import ProviderError
-from helper_host.image import kernel
 from helper_host.image.content import interrupted
 from helper_host.image.disk import HEAD, STEP, TAIL, Disk, write_failed
 from helper_host.image.formats import Extent, Packed
@@ -145,14 +144,14 @@ class _Copy:
 
     def _share(self) -> None:
         """Share the blocks between head and tail, if that can be; an error means that it can't"""
-        if not self._image.is_raw or self._disk.is_block:
+        if not self._image.is_raw:
             return
         end = (self._image.virtual_size - TAIL) // SHARE_ALIGNMENT * SHARE_ALIGNMENT
         for start in range(HEAD, end, STEP):
             self._check()
             length = min(STEP, end - start)
             try:
-                kernel.clone_range(self._image.fileno(), start, length, self._disk.fd, start)
+                self._disk.share(self._image.fileno(), start, length)
             except OSError:
                 return
             self.shared += length

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from helper_agent import protocol
 from helper_host.errors import ProviderError
 from helper_host.vm import cgroup, qemu, tsc
+from helper_host.vm.drive import Attachable, Kind
 from helper_host.vm.qmp import HANDSHAKE
 
 MIB = 1024 * 1024
@@ -47,9 +47,8 @@ class MachineSpec(NamedTuple):
     """The erofs image."""
     job: int
     """A read-only descriptor of the config drive."""
-    disks: tuple[int, ...]
-    """Descriptors of the instance's disks, in Ganeti's order: regular files or block devices; read-only in the guest if
-    the descriptor is open read-only."""
+    disks: tuple[Attachable, ...]
+    """The instance's disks, in Ganeti's order."""
     nonce: str
     accel: str
     """kvm or tcg."""
@@ -185,32 +184,16 @@ def _drives(spec: MachineSpec, theirs: contextlib.ExitStack) -> tuple[tuple[qemu
     drives = [_read_only(protocol.ROOT_SERIAL), _read_only(protocol.JOB_SERIAL)]
     descriptors, file_size = [root, spec.job], 0
     for index, disk in enumerate(spec.disks):
-        descriptor = reopen(disk)
-        theirs.callback(os.close, descriptor)
-        facts = os.fstat(descriptor)
-        block = stat.S_ISBLK(facts.st_mode)
-        drives.append(qemu.Drive(protocol.disk_serial(index), _is_read_only(disk), block))
-        descriptors.append(descriptor)
-        file_size = max(file_size, facts.st_size)
+        attached = disk.attach()
+        theirs.callback(os.close, attached.descriptor)
+        drives.append(qemu.Drive(protocol.disk_serial(index), attached.read_only, attached.kind))
+        descriptors.append(attached.descriptor)
+        file_size = max(file_size, attached.file_size)
     return tuple(drives), descriptors, file_size
 
 
 def _read_only(serial: str) -> qemu.Drive:
-    return qemu.Drive(serial, read_only=True, block=False)
-
-
-def reopen(disk: int) -> int:
-    """A descriptor of its own for QEMU, since locks belong to the open file
-
-    Not O_DIRECT: what the guest reads was written a moment ago and is in the page cache, and the node syncs the disk
-    when the VM has ended, which reports what could not be written.
-    """
-    flags = os.O_RDONLY if _is_read_only(disk) else os.O_RDWR
-    return os.open(f"/proc/self/fd/{disk}", flags | os.O_CLOEXEC)
-
-
-def _is_read_only(descriptor: int) -> bool:
-    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+    return qemu.Drive(serial, read_only=True, kind=Kind.FILE)
 
 
 def _socketpair(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:

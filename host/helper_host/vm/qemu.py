@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from helper_agent import protocol
+from helper_host.vm.drive import Kind
 
 PROGRAM = "/usr/bin/qemu-system-x86_64"
 KERNEL, INITRD = "/kernel", "/initrd"
@@ -35,8 +36,7 @@ class Drive(NamedTuple):
 
     serial: str
     read_only: bool
-    block: bool
-    """A block device, not a regular file."""
+    kind: Kind
 
 
 class Vm(NamedTuple):
@@ -132,17 +132,19 @@ def _port(machine: str) -> list[str]:
 
 def _drive(drive: Drive, number: int, machine: str) -> list[str]:
     descriptor = FIRST_DRIVE_FD + number
-    # host_device because QEMU refuses `file` on a block device
     file = [
-        f"driver={'host_device' if drive.block else 'file'},node-name=file-{number},filename=/dev/fdset/{descriptor}",
+        f"driver={drive.kind.value},node-name=file-{number},{_place(drive.kind, descriptor)}",
         f"read-only={_switch(drive.read_only)}",
         # the image was just written: it is read from the page cache
         "cache.direct=off",
         # a guest's flush would wait for the whole image to reach the disk; the node syncs once, at the end
         "cache.no-flush=on",
-        # the helper image is shared by all helpers of the node, the config drive is nobody else's
-        "locking=off" if drive.read_only else "locking=auto,discard=unmap",
     ]
+    if not drive.read_only:
+        file.append("discard=unmap")
+    if drive.kind is not Kind.NBD:
+        # the helper image is shared by all helpers of the node, the config drive is nobody else's
+        file.append(f"locking={'off' if drive.read_only else 'auto'}")
     raw = f"driver=raw,node-name=drive-{number},file=file-{number},read-only={_switch(drive.read_only)}"
     device = [
         f"virtio-blk-{_bus(machine)},drive=drive-{number},serial={drive.serial}",
@@ -150,11 +152,18 @@ def _drive(drive: Drive, number: int, machine: str) -> list[str]:
         "werror=report,rerror=report",
     ]
     return [
-        *("-add-fd", f"fd={descriptor},set={descriptor}"),
+        *(() if drive.kind is Kind.NBD else ("-add-fd", f"fd={descriptor},set={descriptor}")),
         *("-blockdev", ",".join(file)),
         *("-blockdev", raw if drive.read_only else f"{raw},discard=unmap"),
         *("-device", ",".join(device)),
     ]
+
+
+def _place(kind: Kind, descriptor: int) -> str:
+    if kind is Kind.NBD:
+        # at start, when there is no monitor yet whose descriptors could be meant, the name is a number
+        return f"server.type=fd,server.str={descriptor}"
+    return f"filename=/dev/fdset/{descriptor}"
 
 
 def _bus(machine: str) -> str:

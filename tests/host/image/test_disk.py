@@ -16,7 +16,7 @@ import pytest
 
 from helper_host.errors import ProviderError
 from helper_host.image import kernel
-from helper_host.image.disk import HEAD, TAIL, Disk, open_disk, wipe_head, write_failed
+from helper_host.image.disk import HEAD, TAIL, LocalDisk, open_disk, wipe_head, write_failed
 
 from .builders import MIB
 from .conftest import new_disk
@@ -187,7 +187,7 @@ def test_wipe_head(tmp_path: Path, size: int) -> None:
     ],
 )
 def test_errors_say_what_to_do(code: int, is_block: bool, words: str) -> None:
-    disk = Disk("/srv/disk0", -1, SIZE, is_block=is_block, sector=512)
+    disk = LocalDisk("/srv/disk0", -1, SIZE, is_block=is_block, sector=512)
     with pytest.raises(ProviderError, match=f"E-DISK-IO: .*{words}"):
         raise write_failed(disk, OSError(code, os.strerror(code)))
 

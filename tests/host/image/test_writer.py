@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from helper_host.errors import ProviderError
 from helper_host.image import kernel, target
-from helper_host.image.disk import HEAD, TAIL, Disk, open_disk
+from helper_host.image.disk import HEAD, TAIL, LocalDisk, open_disk
 from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 from helper_host.image.target import runs
@@ -50,7 +50,7 @@ def punched(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
             raise OSError(errno.EOPNOTSUPP, "not supported")
 
         monkeypatch.setattr(kernel, "fallocate", fallocate)
-        monkeypatch.setattr(Disk, "clear", lambda *_: False)
+        monkeypatch.setattr(LocalDisk, "clear", lambda *_: False)
     yield
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helper_host.vm.drive import OpenFile
 from helper_host.vm.machine import MachineSpec
 
 
@@ -25,7 +26,7 @@ def spec(tmp_path: Path) -> Iterator[MachineSpec]:
         initrd="/nonexistent",
         root=str(tmp_path / "root"),
         job=reader,
-        disks=(disk,),
+        disks=(OpenFile(disk),),
         nonce="abcd",
         accel="tcg",
         hello_seconds=10,

@@ -21,6 +21,7 @@ import pytest
 from helper_agent.protocol import Hello
 from helper_host.errors import ProviderError
 from helper_host.vm import qemu
+from helper_host.vm.drive import OpenFile
 from helper_host.vm.launch import ADDRESS_SPACE_BASE, MIB, PROCESSES, UID_BASE
 from helper_host.vm.machine import Ended, Machine, MachineSpec
 from tests.host.vm import fake_qemu
@@ -176,7 +177,7 @@ def loop_device(tmp_path: Path) -> Iterator[str]:
 
 def test_a_block_device_that_is_held_exclusively(jailed: MachineSpec, loop_device: str) -> None:
     held = os.open(loop_device, os.O_RDWR | os.O_EXCL)
-    with Machine(jailed._replace(disks=(held,))) as machine:
+    with Machine(jailed._replace(disks=(OpenFile(held),))) as machine:
         wait_for_guest(machine)
         links = descriptors(machine)
     os.close(held)
@@ -202,7 +203,7 @@ def test_many_disks(jailed: MachineSpec, tmp_path: Path) -> None:
     disks = [os.open(tmp_path / f"disk-{number}", os.O_RDWR | os.O_CREAT) for number in range(16)]
     for disk in disks:
         os.ftruncate(disk, 1 << 20)
-    with Machine(jailed._replace(disks=tuple(disks))) as machine:
+    with Machine(jailed._replace(disks=tuple(OpenFile(disk) for disk in disks))) as machine:
         wait_for_guest(machine)
         links = descriptors(machine)
     for disk in disks:

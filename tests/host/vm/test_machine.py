@@ -15,6 +15,7 @@ import pytest
 
 from helper_agent.protocol import Event, Hello, Plan
 from helper_host.errors import ProviderError
+from helper_host.vm.drive import OpenFile
 from helper_host.vm.machine import Ended, Machine, MachineEvent, MachineSpec, Verdict, Woken
 from tests.host.vm import fake_qemu
 from tests.host.vm.fake_qemu import HELLO, SHUTDOWN, good, result, step
@@ -286,7 +287,7 @@ def test_a_console_that_can_not_be_offered_leaves_nothing(tmp_path: Path, spec: 
 def test_data_disks_are_read_only_where_the_descriptor_is(tmp_path: Path, spec: MachineSpec) -> None:
     reader = os.open(tmp_path / "disk", os.O_RDONLY)
     program = fake_qemu.program(tmp_path, [["write", 1, 0, "no"], ["write", 0, 0, "yes"], *good()])
-    with Machine(spec._replace(program=program, disks=(*spec.disks, reader))) as machine:
+    with Machine(spec._replace(program=program, disks=(*spec.disks, OpenFile(reader)))) as machine:
         for event in machine.events():
             if isinstance(event, Hello):
                 machine.go()

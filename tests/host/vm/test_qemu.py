@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from helper_agent import protocol
 from helper_host.vm import qemu
+from helper_host.vm.drive import Kind
 from helper_host.vm.qemu import MICROVM, Q35, Drive, Vm, argv
 
-ROOT = Drive(protocol.ROOT_SERIAL, read_only=True, block=False)
-JOB = Drive(protocol.JOB_SERIAL, read_only=True, block=False)
+ROOT = Drive(protocol.ROOT_SERIAL, read_only=True, kind=Kind.FILE)
+JOB = Drive(protocol.JOB_SERIAL, read_only=True, kind=Kind.FILE)
 
 
-def disk(index: int, *, block: bool = False, read_only: bool = False) -> Drive:
-    return Drive(protocol.disk_serial(index), read_only=read_only, block=block)
+def disk(index: int, *, kind: Kind = Kind.FILE, read_only: bool = False) -> Drive:
+    return Drive(protocol.disk_serial(index), read_only=read_only, kind=kind)
 
 
 def values(line: list[str], option: str) -> list[str]:
@@ -28,7 +29,7 @@ def values(line: list[str], option: str) -> list[str]:
 VMS = st.builds(
     Vm,
     drives=st.lists(
-        st.builds(disk, st.integers(0, 17), block=st.booleans(), read_only=st.booleans()),
+        st.builds(disk, st.integers(0, 17), kind=st.sampled_from(Kind), read_only=st.booleans()),
         max_size=18,
     ).map(lambda disks: (ROOT, JOB, *disks)),
     accel=st.sampled_from(["kvm", "tcg"]),
@@ -48,7 +49,7 @@ def test_what_holds_for_every_vm(vm: Vm) -> None:
     assert "-no-reboot" in line and values(line, "-action") == ["panic=exit-failure"]
     # no format is ever probed: every drive is a raw node on a file node, and no option takes an image by itself
     nodes = values(line, "-blockdev")
-    assert {re.split("[=,]", node)[1] for node in nodes} <= {"raw", "file", "host_device"}
+    assert {re.split("[=,]", node)[1] for node in nodes} <= {"raw", "file", "host_device", "nbd"}
     assert sum(node.startswith("driver=raw,") for node in nodes) == len(vm.drives) == len(nodes) / 2
     assert not {"-drive", "-hda", "-cdrom", "-snapshot", "-netdev", "-net", "-monitor", "-gdb", "-s", "-vnc"} & set(
         line
@@ -71,16 +72,22 @@ def test_devices_are_few_and_known(vm: Vm) -> None:
 @given(VMS)
 def test_files_are_descriptors(vm: Vm) -> None:
     line = argv(vm)
-    files = [node for node in values(line, "-blockdev") if not node.startswith("driver=raw")]
-    for number, (drive, node) in enumerate(zip(vm.drives, files, strict=True)):
+    nodes = [node for node in values(line, "-blockdev") if not node.startswith("driver=raw")]
+    for number, (drive, node) in enumerate(zip(vm.drives, nodes, strict=True)):
         fields = dict(part.split("=", 1) for part in node.split(","))
-        assert fields["filename"] == f"/dev/fdset/{qemu.FIRST_DRIVE_FD + number}"
-        assert fields["driver"] == ("host_device" if drive.block else "file")
+        descriptor = qemu.FIRST_DRIVE_FD + number
+        if drive.kind is Kind.NBD:
+            assert (fields["server.type"], fields["server.str"]) == ("fd", str(descriptor))
+            assert "filename" not in fields and "locking" not in fields
+        else:
+            assert fields["filename"] == f"/dev/fdset/{descriptor}"
+            assert fields["locking"] == ("off" if drive.read_only else "auto")
+        assert fields["driver"] == drive.kind.value
         assert fields["cache.direct"] == "off"
         assert fields["read-only"] == ("on" if drive.read_only else "off")
         assert fields.get("discard") == (None if drive.read_only else "unmap")
-    sets = [f"fd={number},set={number}" for number in range(qemu.CONSOLE_FD, qemu.FIRST_DRIVE_FD + len(vm.drives))]
-    assert values(line, "-add-fd") == sets
+    files = [number for number, drive in enumerate(vm.drives, qemu.FIRST_DRIVE_FD) if drive.kind is not Kind.NBD]
+    assert values(line, "-add-fd") == [f"fd={number},set={number}" for number in (qemu.CONSOLE_FD, *files)]
     paths = {word for value in line[1:] for word in re.findall(r"/[\w./-]+", value)}
     assert {path for path in paths if not path.startswith("/dev/fdset/")} == {qemu.KERNEL, qemu.INITRD}
 
