@@ -422,6 +422,7 @@ def _seconds(text: str) -> float | None:
 
 def _failure(error: Exception) -> FetchError:
     """What `error` means for people; the texts of the library are not shown, they have URLs in them"""
+    import socket
     import ssl
 
     from urllib3 import exceptions
@@ -434,13 +435,19 @@ def _failure(error: Exception) -> FetchError:
                 f"can't be had: the server's certificate does not hold ({each.verify_message.rstrip('.')})",
                 "see that ca-certificates is installed, or name the authority's file with ca_file in the settings",
             )
+    later = any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_AGAIN for each in chain)
     cut = any(isinstance(each, (ssl.SSLEOFError, ConnectionError)) for each in chain)
     kinds: tuple[tuple[Any, str, str, bool], ...] = (
         (exceptions.ReadTimeoutError, "can't be had: the server fell silent", "see whether the server is well", True),
         (exceptions.ProxyError, f"can't be had through the proxy ({_reason(chain)})", "look at the proxy", cut),
         (ssl.SSLError, f"can't be had: no encryption could be agreed on ({_reason(chain)})", reachable, cut),
         # each is a kind of the next one
-        (exceptions.NameResolutionError, "can't be had: the host's name doesn't resolve", "look at its spelling", True),
+        (
+            exceptions.NameResolutionError,
+            "can't be had: the host's name doesn't resolve",
+            "look at its spelling",
+            later,
+        ),
         (exceptions.NewConnectionError, f"can't be had: no connection ({_reason(chain)})", reachable, True),
         (exceptions.ConnectTimeoutError, "can't be had: the server doesn't answer", reachable, True),
     )
