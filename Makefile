@@ -25,6 +25,8 @@ export DEBIAN_FRONTEND := noninteractive
 PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 # what the tests hold the renderers' and the swap file's output against
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
+# what assembles our boot code anew, to hold the bytes in the package against it
+PACKAGES += nasm
 # what sees every program that a deployment runs
 PACKAGES += strace
 # the benchmark: a bare boot, and what it measures us against

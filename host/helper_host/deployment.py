@@ -19,10 +19,13 @@ from helper_host.customisation import Customisation
 from helper_host.endings import ending_signals, ignore_endings
 from helper_host.guard import Guard
 from helper_host.image.disk import Disk, open_disk, wipe_head, write_failed
+from helper_host.image.formats import names
+from helper_host.image.frame import Frame
 from helper_host.image.image import Image
 from helper_host.image.integrity.resolve import resolve
 from helper_host.image.opening import open_image
 from helper_host.monitor import Monitor, Span
+from helper_host.progress.reporting import reporting
 from helper_host.request import CREATE, Request
 from helper_host.session import Session
 from helper_host.target import Target
@@ -49,7 +52,10 @@ def deploy(request: Request) -> tuple[Span, ...]:
     with ending_signals(limit) as stop_clock:
         runs.sweep(settings.run_folder, request.log)
         try:
-            with runs.Run(settings.run_folder, request.instance.name, request.action):
+            with (
+                runs.Run(settings.run_folder, request.instance.name, request.action) as run,
+                reporting(monitor, request, run),
+            ):
                 # what may not be run is refused before anything is written
                 found = hooks.find(settings.node_hooks) if settings.node_hooks and request.action == CREATE else None
                 if found is None:
@@ -182,12 +188,24 @@ def _open_image(request: Request, stack: ExitStack) -> Image | None:
         places=image_places.of(request.settings, request.log),
         image_format=parameters.image_format,
         integrity=resolve(parameters),
+        frame=_frame(request),
     )
     if image is None:
         request.log.info("no image: what is on the disk is customised")
         return None
-    request.log.info(f"image {image.name}: {image.format}, {image.virtual_size >> 20} MiB")
+    around = f", partition 1 of a new {image.table} table" if image.table else ""
+    request.log.info(f"image {image.name}: {image.format}, {image.virtual_size >> 20} MiB{around}")
     return stack.enter_context(image)
+
+
+def _frame(request: Request) -> Frame | None:
+    """The partition table that goes around the image, if any"""
+    parameters = request.parameters
+    if not parameters.partition and not names.parse(parameters.image_format).filesystem:
+        return None
+    from helper_host.image.partitioning import choice
+
+    return choice.choose(parameters.partition, parameters.image_format, request.instance.disks[0].size)
 
 
 def _write_image(image: Image | None, target: Target, monitor: Monitor, cancel: threading.Event) -> None:

@@ -100,6 +100,14 @@ class Parameters:
         example="raw+gz",
         shown="auto",
     )
+    partition = Parameter(
+        values.partition,
+        "",
+        "What is put around an image that is one bare filesystem: no, msdos (a partition table with boot code), gpt, or"
+        " yes: msdos, and gpt on disks of more than 2 TiB",
+        example="yes",
+        shown="no; msdos for extdump and ntfsdump",
+    )
     image_checksum = Parameter(
         values.image_checksum,
         None,
@@ -292,7 +300,22 @@ def parse_values(given: Mapping[str, str]) -> Parameters:
         for other in Parameters.rows[name].exclusive:
             if other in result:
                 raise error(typed[name], f"can't be given together with '{typed[other]}'", "give one of them")
-    return Parameters(result)
+    parsed = Parameters(result)
+    if parsed.partition:
+        _check_partition(parsed)
+    return parsed
+
+
+def _check_partition(given: Parameters) -> None:
+    """Whether what is put around the image goes with what the image is said to be"""
+    from helper_host.image.partitioning import choice
+
+    try:
+        choice.check(given.partition, given.image_format)
+    except ValueError as contradiction:
+        raise error("partition", f"'{given.partition}' {contradiction}", "correct one of them") from None
+    if given.partition != choice.NO and given.root_partition == "none":
+        raise error("root_partition", f"'none' contradicts partition={given.partition}", "leave one of them out")
 
 
 def _parsed(row: Parameter[Any], name: str, text: str) -> object:

@@ -106,6 +106,13 @@ def image_format(text: str) -> str:
     return name
 
 
+def partition(text: str) -> str:
+    """Which table goes around an image that is one filesystem"""
+    from helper_host.image.partitioning import choice
+
+    return _choice(text.lower(), choice.CHOICES)
+
+
 def image_checksum(text: str) -> Checksum | None:
     """ALGORITHM:HEX"""
     from helper_host.image.integrity import checksum

@@ -8,8 +8,10 @@ from types import TracebackType
 
 from helper_host.image import formats
 from helper_host.image.content import Progress, interrupted, unreadable
-from helper_host.image.formats import Extent, Packed
+from helper_host.image.formats import Extent, Packed, Reader
 from helper_host.image.formats.base import read_into
+from helper_host.image.formats.names import AUTO
+from helper_host.image.frame import Frame
 from helper_host.image.integrity.checked import Checked
 
 
@@ -24,22 +26,28 @@ class Image:
         cancel: threading.Event,
         *,
         shown_as: str = "",
+        frame: Frame | None = None,
     ) -> None:
         """Takes `content` over once it succeeds; waits until all of it is at hand
 
         Args:
             image_format: a format's name, or auto
             shown_as: what people call it, where that is more than the format (qcow2+xz)
+            frame: what goes around it: it is one bare filesystem
         """
         self._content = content
         self._fd = content.whole(progress, cancel)
         self.name = content.name
         self.path = content.path
         self.file_size = content.size or 0
-        self._reader = formats.open_reader(self._fd, self.file_size, image_format)
+        self._reader: Reader = formats.open_reader(self._fd, self.file_size, image_format)
         self.format = shown_as or self._reader.format
-        self.is_raw = self._reader.format == "raw"
+        self.is_raw = self._reader.format == "raw" and frame is None
         """Whether the file's bytes are the disk's: what the kernel can share or copy by itself."""
+        self.table = frame.name if frame is not None else ""
+        """The partition table that was made around it: msdos or gpt."""
+        if frame is not None:
+            self._reader = self._framed(frame, declared=image_format != AUTO)
         self.virtual_size = self._reader.virtual_size
 
     def __enter__(self) -> Image:
@@ -57,6 +65,24 @@ class Image:
     def fileno(self) -> int:
         """The one descriptor"""
         return self._fd
+
+    def _framed(self, frame: Frame, *, declared: bool) -> Reader:
+        from helper_host.image.partitioning import bare, framed
+
+        if not declared:
+            bare.check(self._head(bare.PEEK))
+        return framed.FramedReader(self._reader, frame)
+
+    def _head(self, length: int) -> bytes:
+        """The first bytes of what the file holds"""
+        head = b""
+        for extent in self._reader.extents():
+            if len(head) >= length:
+                break
+            part = bytearray(extent.length if isinstance(extent.source, Packed) else min(extent.length, length))
+            self.read(extent.source, memoryview(part))
+            head += part
+        return head[:length]
 
     def extents(self) -> Iterator[Extent]:
         """The disk's bytes in order, see `formats.Reader.extents`"""

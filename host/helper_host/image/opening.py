@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 
 from helper_host.image.content import Progress
+from helper_host.image.formats import names
+from helper_host.image.frame import Frame
 from helper_host.image.image import Image
 from helper_host.image.integrity.base import NOTHING, Integrity
 from helper_host.image.integrity.checked import Checked
@@ -24,6 +26,7 @@ def open_image(
     places: Places,
     image_format: str = "auto",
     integrity: Integrity = NOTHING,
+    frame: Frame | None = None,
     progress: Progress = _quiet,
     cancel: threading.Event | None = None,
 ) -> Image | None:
@@ -31,6 +34,7 @@ def open_image(
 
     Args:
         integrity: what its file has to satisfy
+        frame: what goes around it: it is one bare filesystem
         progress: of a download that must be complete first
 
     Raises:
@@ -40,7 +44,9 @@ def open_image(
     if content is None:
         return None
     try:
-        return Image(Checked(content, integrity.checks), image_format, progress, cancel or threading.Event())
+        declared = names.parse(image_format)
+        name = image_format if declared.compression else declared.format or names.AUTO
+        return Image(Checked(content, integrity.checks), name, progress, cancel or threading.Event(), frame=frame)
     except BaseException:
         content.close()
         raise
