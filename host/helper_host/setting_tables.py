@@ -41,7 +41,7 @@ def parameters(path: str, table: object) -> dict[str, str]:
     result = {}
     for name, value in table.items():
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            row = parameters.Parameters.rows.get(name)
+            row = parameters.by_name().get(name)
             result[name] = ("\n" if row is not None and row.lines else " ").join(value)
         elif type(value) in (str, int):
             result[name] = str(value)

@@ -7,10 +7,11 @@ type for everybody who uses it. parameters.list, `verify` and the manual's table
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
 from helper_host.errors import ProviderError
-from helper_host.ganeti import values
+from helper_host.ganeti import foreign, values
 from helper_host.ganeti.task_options import Item
 from helper_host.ganeti.values import Invalid
 from helper_host.log import printable
@@ -20,7 +21,21 @@ ENVIRONMENT = "OSP_"
 QUOTED_MAX = 80
 """Most characters of a value that an error quotes."""
 
+SNF, SIMPLE = "snf-image", "instance-simpleimage"
+HASH = "$6$saltsaltsaltsalt$" + "a" * 86
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g me@example.org"
+
 T = TypeVar("T")
+
+
+class Alias(NamedTuple):
+    """What another OS provider calls a parameter, with that one's values"""
+
+    provider: str
+    example: str
+    """A value that is valid."""
+    parse: Callable[[str], Any] | None = None
+    """Checks a value, and returns what the row's own parser would; None: the values are the same."""
 
 
 class Parameter(Generic[T]):
@@ -38,7 +53,7 @@ class Parameter(Generic[T]):
         quoted: bool = True,
         lines: bool = False,
         exclusive: tuple[str, ...] = (),
-        aliases: tuple[str, ...] = (),
+        aliases: Mapping[str, Alias] = MappingProxyType({}),
     ) -> None:
         self.parse = parse
         """Checks a value; `Invalid` or ProviderError say what is wrong with it."""
@@ -58,8 +73,13 @@ class Parameter(Generic[T]):
         self.exclusive = exclusive
         """Other parameters that can't be set with it."""
         self.aliases = aliases
-        """Names that other OS providers have for it."""
+        """By the names that other OS providers have for it."""
         self.name = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its own name, and its aliases"""
+        return (self.name, *self.aliases)
 
     def __set_name__(self, owner: type[Parameters], name: str) -> None:
         self.name = name
@@ -91,6 +111,7 @@ class Parameters:
         " what is on the disk",
         example="debian-12",
         shown="must be given",
+        aliases={"img_id": Alias(SNF, "debian_base-7.0-x86_64", foreign.img_id)},
     )
     image_format = Parameter(
         values.image_format,
@@ -99,6 +120,10 @@ class Parameters:
         " where it is compressed; diskdump, extdump or ntfsdump as in snf-image",
         example="raw+gz",
         shown="auto",
+        aliases={
+            "img_format": Alias(SNF, "diskdump", foreign.img_format),
+            "image_type": Alias(SIMPLE, "raw+bz2", foreign.image_type),
+        },
     )
     partition = Parameter(
         values.partition,
@@ -140,24 +165,27 @@ class Parameters:
         shown="left as it is",
         secret=True,
         exclusive=("password_hash",),
+        aliases={"img_passwd": Alias(SNF, "1Ki77y")},
     )
     password_hash = Parameter(
         values.password_hash,
         "",
         "Password of the users as a crypt(5) hash, instead of password",
-        example="$6$saltsaltsaltsalt$" + "a" * 86,
+        example=HASH,
         shown="left as it is",
         secret=True,
         exclusive=("password",),
+        aliases={"img_passwd_hash": Alias(SNF, HASH)},
     )
     ssh_keys = Parameter[tuple[str, ...]](
         values.ssh_keys,
         (),
         "SSH public keys of the users, as in authorized_keys; lines separated by newlines or by \\n",
-        example="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g me@example.org",
+        example=KEY,
         shown="none added",
         secret=True,
         lines=True,
+        aliases={"auth_keys": Alias(SNF, KEY)},
     )
     hostname = Parameter(values.hostname, "", "Hostname", example="www.example.org", shown="the instance's name")
     swap = Parameter(
@@ -260,41 +288,55 @@ def parse(environ: Mapping[str, str], defaults: Mapping[str, str] | None = None)
     Raises:
         ProviderError: E-PARAMETER, naming the parameter, and quoting its value unless it is secret
     """
-    given = {
-        name: value
-        for row in Parameters.rows.values()
-        for name in (row.name, *row.aliases)
-        # an empty value is the way to say on the command line that a default is not wanted
-        if (value := environ.get(variable(name))) is not None
-    }
-    kept = dict(defaults or {})
-    for name in list(kept):
-        row = Parameters.rows.get(name)
-        if row is not None and any(other in given for other in (name, *row.exclusive, *row.aliases)):
-            del kept[name]
-    parsed = parse_values({**kept, **given})
-    own = {row.name for row in Parameters.rows.values() for name in (row.name, *row.aliases) if name in given}
+    given = in_environment(environ)
+    parsed = parse_values({**without_set(defaults or {}, given), **given})
+    own = {row.name for row in Parameters.rows.values() if any(name in given for name in row.names)}
     return Parameters(parsed.values, parsed.values.keys() - own)
 
 
-def parse_values(given: Mapping[str, str]) -> Parameters:
+def in_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The texts of the parameters in `environ`, by the names that were used"""
+    # an empty value is the way to say on the command line that a default is not wanted
+    return {name: value for name in by_name() if (value := environ.get(variable(name))) is not None}
+
+
+def without_set(weak: Mapping[str, str], strong: Mapping[str, str]) -> dict[str, str]:
+    """`weak` without what `strong` sets too, under whatever name, or what can't be set together with it"""
+    rows = by_name()
+    taken = {row.name for name in strong if (row := rows.get(name)) is not None}
+    return {
+        name: text
+        for name, text in weak.items()
+        if (row := rows.get(name)) is None or not taken & {row.name, *row.exclusive}
+    }
+
+
+def by_name() -> dict[str, Parameter[Any]]:
+    """The rows by their names and aliases"""
+    return {name: row for row in Parameters.rows.values() for name in row.names}
+
+
+def parse_values(given: Mapping[str, str], unquoted: Collection[str] = ()) -> Parameters:
     """Parameters from their texts by name; an empty text is none
+
+    Args:
+        unquoted: names of those whose values no error may quote
 
     Raises:
         ProviderError: E-PARAMETER
     """
-    names = {name: row for row in Parameters.rows.values() for name in (row.name, *row.aliases)}
+    rows = by_name()
     result: dict[str, Any] = {}
     typed: dict[str, str] = {}
     for name, text in given.items():
-        row = names.get(name)
+        row = rows.get(name)
         if row is None:
             raise error(name, "is not known", f"known are {', '.join(Parameters.rows)}")
         if text == "" or (text.isspace() and not row.secret):
             continue
         if row.name in typed:
             raise error(name, f"means the same as '{typed[row.name]}', which is given too", "give one of them")
-        result[row.name] = _parsed(row, name, text)
+        result[row.name] = _parsed(row, name, text, quoted=row.quoted and name not in unquoted)
         typed[row.name] = name
     for name in result:
         for other in Parameters.rows[name].exclusive:
@@ -318,13 +360,15 @@ def _check_partition(given: Parameters) -> None:
         raise error("root_partition", f"'none' contradicts partition={given.partition}", "leave one of them out")
 
 
-def _parsed(row: Parameter[Any], name: str, text: str) -> object:
+def _parsed(row: Parameter[Any], name: str, text: str, *, quoted: bool) -> object:
+    alias = row.aliases.get(name)
+    parser = row.parse if alias is None or alias.parse is None else alias.parse
     try:
         values.check_text(text, newlines=row.lines)
-        return row.parse(text)
+        return parser(text)
     except Invalid as invalid:
-        quoted = values.quote(text, QUOTED_MAX) if row.quoted else "the value"
-        raise error(name, f"{quoted} {invalid.why}", invalid.remedy) from None
+        shown = values.quote(text, QUOTED_MAX) if quoted else "the value"
+        raise error(name, f"{shown} {invalid.why}", invalid.remedy) from None
     except ProviderError as refused:
         raise error(name, refused.cause, refused.remedy) from None
 
@@ -341,7 +385,7 @@ def variable(name: str) -> str:
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` but for the parameters that are secret, may have a secret in them, or aren't ours"""
-    shown = {variable(name) for row in Parameters.rows.values() for name in (row.name, *row.aliases) if row.quoted}
+    shown = {variable(name) for name, row in by_name().items() if row.quoted}
     return {name: value for name, value in environ.items() if not name.startswith(ENVIRONMENT) or name in shown}
 
 
@@ -350,7 +394,7 @@ def parameters_list() -> str:
     lines = []
     for row in Parameters.rows.values():
         lines.append(f"{row.name} {row.help}")
-        lines += [f"{alias} The same as {row.name}" for alias in row.aliases]
+        lines += [f"{name} {row.name}, as {alias.provider} has it" for name, alias in row.aliases.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -52,7 +52,7 @@ def test_every_rows_example_is_valid_and_its_texts_are_fit_to_print(row: paramet
 
 @pytest.mark.parametrize("row", Parameters.rows.values(), ids=lambda row: row.name)
 def test_ganeti_can_carry_the_name(row: parameters.Parameter[object]) -> None:
-    for name in (row.name, *row.aliases):
+    for name in row.names:
         assert set(name) <= set(string.ascii_lowercase + string.digits + "_-")
         assert not name.startswith("no_")
         assert name not in ("os-image", "os-install-package")
@@ -190,15 +190,67 @@ def test_what_is_given_replaces_defaults_and_what_excludes_them() -> None:
     assert parse({}, defaults).swap == Swap("file", 1)
 
 
-def test_an_alias_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Parameters.rows["image"], "aliases", ("img_id",))
+ALIASES = [(row, name) for row in Parameters.rows.values() for name in row.aliases]
+
+
+@pytest.mark.parametrize(("row", "name"), ALIASES, ids=[name for _, name in ALIASES])
+def test_every_alias_example_is_valid(row: parameters.Parameter[object], name: str) -> None:
+    given = parse({parameters.variable(name): row.aliases[name].example})
+    assert given.given(row.name)
+    assert f"\n{name} {row.name}, as {row.aliases[name].provider} has it\n" in parameters.parameters_list()
+    assert row.names == (row.name, *row.aliases)
+
+
+def test_an_alias_means_the_same() -> None:
     assert parse({"OSP_IMG_ID": "debian"}).image == "debian"
     assert "OS parameter 'img_id'" in refusal({"img_id": "a b"})
     assert "'img_id': means the same as 'image'" in refusal({"image": "a", "img_id": "b"})
-    assert "\nimg_id The same as image\n" in parameters.parameters_list()
+    assert "'image_type': means the same as 'img_format'" in refusal({"img_format": "diskdump", "image_type": "raw"})
+    assert "'img_passwd': can't be given together with 'img_passwd_hash'" in refusal(
+        {"img_passwd": "a", "img_passwd_hash": HASHES[0]}
+    )
 
 
-@given(st.sampled_from(sorted(Parameters.rows)), st.text(max_size=200))
+def test_an_alias_has_its_own_values() -> None:
+    assert parse_values({"img_format": "extdump"}).image_format == "extdump"
+    assert parse_values({"image_type": "raw+bzip2"}).image_format == "raw+bzip2"
+    assert "'qcow2' is not known; give one of diskdump, extdump, ntfsdump" in refusal({"img_format": "qcow2"})
+    assert "'diskdump' is not known; give one of raw, raw+gz" in refusal({"image_type": "diskdump"})
+
+
+def test_what_is_given_by_any_name_replaces_a_default_of_any_name() -> None:
+    assert parse({"OSP_IMG_ID": "a"}, {"image": "b"}).image == "a"
+    assert parse({"OSP_IMAGE": "a"}, {"img_id": "b"}).image == "a"
+    given = parse({"OSP_IMG_PASSWD_HASH": HASHES[0]}, {"img_passwd": "b"})
+    assert (given.password, given.password_hash) == ("", HASHES[0])
+    assert parse({"OSP_IMG_ID": "a"}, {"img_format": "extdump"}).defaults == {"image_format"}
+
+
+def test_a_secret_is_one_under_its_alias_too() -> None:
+    shown = parameters.without_secrets({"OSP_IMG_PASSWD": "canary", "OSP_AUTH_KEYS": ED25519, "OSP_IMG_ID": "a"})
+    assert shown == {"OSP_IMG_ID": "a"}
+    assert "canary" not in refusal({"img_passwd": "canary" * 100})
+
+
+@pytest.mark.parametrize("partition", ["", "no", "yes", "msdos", "gpt", "YES"])
+def test_partition(partition: str) -> None:
+    assert parse_values({"partition": partition}).partition == partition.lower()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"partition": "maybe"}, "'maybe' is not known"),
+        ({"partition": "no", "img_format": "extdump"}, "'no' contradicts extdump, which is one filesystem"),
+        ({"partition": "gpt", "image_format": "diskdump+gz"}, "'gpt' contradicts diskdump+gz, which is a whole disk"),
+        ({"partition": "yes", "root_partition": "none"}, "'none' contradicts partition=yes"),
+    ],
+)
+def test_partition_and_what_contradicts_it(given: dict[str, str], words: str) -> None:
+    assert words in refusal(given)
+
+
+@given(st.sampled_from(sorted(parameters.by_name())), st.text(max_size=200))
 def test_any_text_is_taken_or_refused_in_one_printable_line(name: str, text: str) -> None:
     try:
         parse_values({name: text})
@@ -230,7 +282,7 @@ def test_the_definition_lists_what_the_table_has() -> None:
     assert text == parameters.parameters_list(), "run: make parameters-list"
     for line in text.splitlines():
         name, _, words = line.partition(" ")
-        assert name in Parameters.rows and words and not line.startswith("#")
+        assert name in parameters.by_name() and words and not line.startswith("#")
 
 
 def test_the_manuals_table_has_every_parameter() -> None:
