@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TextIO
 
 LINE_MAX = 2000
@@ -31,6 +33,8 @@ class Log:
 
     def __init__(self, *, verbose: bool = False, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self.beside: Callable[[], AbstractContextManager[None]] | None = None
+        """Makes room for a record while a progress bar is on the same terminal."""
         self._level = LEVELS["debug" if verbose else "info"]
 
     def record(self, level: str, message: str) -> None:
@@ -42,7 +46,8 @@ class Log:
         mark = "" if level == "info" else f"{level}: "
         lines = [f"{stamp} {mark}{printable(line)}\n" for line in message.splitlines() or [""]]
         # a log that is full must not end a deployment, nor keep one that failed from wiping the disk
-        with contextlib.suppress(OSError):
+        beside = self.beside or contextlib.nullcontext
+        with contextlib.suppress(OSError), beside():
             stream.write("".join(lines))
             stream.flush()
 

@@ -18,6 +18,8 @@ from helper_host.vm.machine import Console, Machine, MachineEvent, MachineSpec, 
 
 STARTS = 3
 """How often a VM that dies before its hello is started in all."""
+STEP_MAX = 40
+"""Characters of a step's name."""
 SHOWN = 6
 """Lines of console or of a failed command's output above the error: Ganeti shows the last 20 of the log."""
 
@@ -123,6 +125,7 @@ class Session:
                 self._log.debug(f"helper: plan: {' '.join(event.steps)}")
             case StepStart():
                 self._starts[event.step] = event.t
+                self._monitor.guest_start(printable(event.step)[:STEP_MAX])
             case StepEnd():
                 self._end_step(event)
             case Result():
@@ -130,6 +133,8 @@ class Session:
             case GuestLog():
                 where = f"{event.step}: " if event.step else ""
                 self._log.record(event.level, f"helper: {printable(where + event.message)}")
+                if event.level == "warning":
+                    self._monitor.guest_notice(printable(where + event.message))
             case Console():
                 if self._show_console:
                     self._log.info(f"console: {event.line}")
@@ -140,7 +145,7 @@ class Session:
         remark = "" if end.outcome == "done" else f"{end.outcome}: "
         remark = printable(remark + end.detail)[:120]
         # a step is skipped without having started where the image is not of its kind
-        self._monitor.guest_span(printable(end.step)[:40], self._starts.pop(end.step, end.t), end.t, remark)
+        self._monitor.guest_span(printable(end.step)[:STEP_MAX], self._starts.pop(end.step, end.t), end.t, remark)
         self._log.debug(f"helper: {printable(end.step)}: {end.outcome} {remark}")
 
     def _confirm_kvm_failure(self) -> None:

@@ -1,0 +1,1 @@
+"""What a deployment tells while it runs, and to whom: one sink a file"""
