@@ -58,7 +58,7 @@ def test_any_text(text: str) -> None:
 
 
 def test_every_name_is_a_format_and_in_the_help() -> None:
-    assert {meaning.format for meaning in NAMES.values()} >= {row.name for row in FORMATS}
+    assert {meaning.format for meaning in NAMES.values()} == {row.name for row in FORMATS}
     assert all(f" {name}," in HELP for name in NAMES)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helper_host.errors import ProviderError
-from helper_host.image.formats import qcow2, raw
+from helper_host.image.formats import qcow2, raw, vdi, vhd, vhdx, vmdk
 from helper_host.image.formats.base import Extent, Format, Packed, Reader, refused
 from helper_host.image.formats.magic import COMPRESSED, formats_at_end, formats_at_start, formats_in, joined
 
@@ -21,7 +21,14 @@ __all__ = [
     "open_reader",
 ]
 
-FORMATS: tuple[Format, ...] = (raw.FORMAT, qcow2.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    raw.FORMAT,
+    qcow2.FORMAT,
+    vmdk.FORMAT,
+    vdi.FORMAT,
+    vhd.FORMAT,
+    vhdx.FORMAT,
+)
 
 
 def open_reader(fd: int, size: int, name: str) -> Reader:

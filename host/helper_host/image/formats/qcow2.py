@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
@@ -20,10 +19,9 @@ from typing import NamedTuple
 
 from helper_host.errors import ProviderError
 from helper_host.image.formats.base import SECTOR, Extent, Format, Packed, read_into, refused
+from helper_host.image.formats.tables import INCOMPLETE, VIRTUAL_MAX, is_inside, joined, numbers, read_exactly, runs
 
 MAGIC = b"QFI\xfb"
-VIRTUAL_MAX = 1 << 50
-"""Bytes; a PiB is beyond any disk of an instance, and keeps all sums small."""
 L1_MAX = 32 << 20
 """Bytes of the L1 table, QEMU's own limit."""
 REFCOUNT_TABLE_MAX = 8 << 20
@@ -39,8 +37,11 @@ END, ENCRYPTION_HEADER, DATA_FILE_NAME = 0, 0x0537BE77, 0x44415441
 OFFSET = 0x00FFFFFFFFFFFE00
 L1_RESERVED = 0x7F000000000001FF
 L2_RESERVED = 0x3F000000000001FE
+L2_COPIED = 1 << 63
 L2_PACKED = 1 << 62
 L2_ZERO = 1
+NOWHERE = (0, L2_ZERO, L2_COPIED, L2_COPIED | L2_ZERO)
+"""L2 entries without a place in the file."""
 
 
 class Header(NamedTuple):
@@ -147,7 +148,7 @@ def _check_sizes(header: Header, size: int, table: int, table_clusters: int) -> 
     if header.l1_size * 8 > L1_MAX:
         raise refused("The qcow2 image's L1 table is absurdly large")
     if header.l1_offset % cluster or header.l1_offset < cluster or header.l1_offset + header.l1_size * 8 > size:
-        raise refused("The qcow2 image's L1 table is not inside the file", "look whether its download was complete")
+        raise refused("The qcow2 image's L1 table is not inside the file", INCOMPLETE)
     if table % cluster or table < cluster or table >= size or table_clusters * cluster > REFCOUNT_TABLE_MAX:
         raise refused("The qcow2 image's refcount table is not inside the file, or absurdly large")
 
@@ -165,26 +166,8 @@ class Qcow2Reader:
         self._decompress = _zstd() if self.header.compression else _inflate
 
     def extents(self) -> Iterator[Extent]:
-        """The whole disk in order, runs joined
-
-        The map may not use more clusters than the file has room for, so a table that is named over and over ends.
-        """
-        offset, length = 0, 0
-        source: int | Packed | None = None
-        budget = self._size
-        for extent in self._pieces():
-            if isinstance(extent.source, int):
-                budget -= extent.length
-                if budget < 0:
-                    raise refused("The qcow2 image maps more data than its file holds")
-            follows = source + length if isinstance(source, int) else source
-            if length and extent.source == follows and not isinstance(follows, Packed):
-                length += extent.length
-                continue
-            if length:
-                yield Extent(offset, length, source)
-            offset, length, source = extent
-        yield Extent(offset, length, source)
+        """The whole disk in order, runs joined"""
+        return joined(self._pieces(), self._size, self.format)
 
     def _pieces(self) -> Iterator[Extent]:
         """What each L2 table says, clipped at the disk's end"""
@@ -214,31 +197,26 @@ class Qcow2Reader:
 
     def _words(self, position: int, length: int) -> array[int]:
         """64-bit big-endian numbers"""
-        buffer = bytearray(length)
-        if read_into(self._fd, memoryview(buffer), position) != length:
-            raise refused("The qcow2 image is shorter than its tables say", "look whether its download was complete")
-        words = array("Q", bytes(buffer))
-        if sys.byteorder == "little":
-            words.byteswap()
-        return words
+        return numbers(read_exactly(self._fd, self._size, position, length, "qcow2 image's tables"), "Q", "big")
 
     def _table(self, words: array[int], offset: int, end: int) -> Iterator[Extent]:
-        """Extents of a table of 8-byte entries"""
+        """Extents of a table of 8-byte entries, most of which follow from the one before"""
         cluster = self.header.cluster
-        for word in words:
-            if offset >= end:
-                return
-            length = min(cluster, end - offset)
+        for index, count, word in runs(words[: -(-(end - offset) // cluster)], cluster, NOWHERE):
+            start = offset + index * cluster
+            length = min(count * cluster, end - start)
+            last = word if word in NOWHERE else word + (count - 1) * cluster
             if word == 0:
-                yield Extent(offset, length, None)
+                yield Extent(start, length, None)
             elif word & L2_PACKED:
-                yield Extent(offset, length, self._packed(word))
-            elif word & L2_RESERVED or (word & L2_ZERO and self.header.version < 3):
+                for number in range(count):
+                    at = start + number * cluster
+                    yield Extent(at, min(cluster, end - at), self._packed(word + number * cluster))
+            elif (word | last) & L2_RESERVED or (word & L2_ZERO and self.header.version < 3):
                 raise refused("The qcow2 image has an L2 entry with reserved bits set")
             else:
                 position = self._position(word, length)
-                yield Extent(offset, length, None if word & L2_ZERO or not position else position)
-            offset += length
+                yield Extent(start, length, None if word & L2_ZERO or not position else position)
 
     def _extended(self, words: array[int], offset: int, end: int) -> Iterator[Extent]:
         """Extents of a table of 16-byte entries, the second half a bitmap of 32 subclusters: allocated, zero"""
@@ -274,8 +252,8 @@ class Qcow2Reader:
         position = word & OFFSET
         if position % self.header.cluster:
             raise refused("The qcow2 image has a misaligned cluster")
-        if position and not word & L2_ZERO and position + length > -(-self._size // SECTOR) * SECTOR:
-            raise refused("The qcow2 image has data past its end", "look whether its download was complete")
+        if position and not word & L2_ZERO and not is_inside(position, length, self._size):
+            raise refused("The qcow2 image has data past its end", INCOMPLETE)
         return position
 
     def _packed(self, word: int) -> Packed:
@@ -284,7 +262,7 @@ class Qcow2Reader:
         position = word & ((1 << bits) - 1)
         sectors = (word & (L2_PACKED - 1)) >> bits
         if not 0 < position < self._size:
-            raise refused("The qcow2 image has data past its end", "look whether its download was complete")
+            raise refused("The qcow2 image has data past its end", INCOMPLETE)
         return Packed(position, min((sectors + 1) * SECTOR - position % SECTOR, self._size - position))
 
     def unpack(self, packed: Packed, into: memoryview) -> None:
@@ -293,7 +271,7 @@ class Qcow2Reader:
         read_into(self._fd, memoryview(data), packed.position)
         plain = self._decompress(data, self.header.cluster)
         if len(plain) != self.header.cluster:
-            raise refused("The qcow2 image has a damaged compressed cluster", "look whether its download was complete")
+            raise refused("The qcow2 image has a damaged compressed cluster", INCOMPLETE)
         into[:] = memoryview(plain)[: len(into)]
 
 
