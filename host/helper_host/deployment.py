@@ -26,7 +26,6 @@ from helper_host.image.integrity.resolve import resolve
 from helper_host.image.opening import open_image
 from helper_host.monitor import Monitor, Span
 from helper_host.progress.reporting import reporting
-from helper_host.progress.reporting import reporting
 from helper_host.request import CREATE, Request
 from helper_host.session import Session
 from helper_host.target import Target
