@@ -183,11 +183,12 @@ def _open_image(request: Request, stack: ExitStack) -> Image | None:
     if request.action != CREATE:
         return None
     parameters = request.parameters
+    places = image_places.of(request.settings, request.log)
     image = open_image(
         parameters.image,
-        places=image_places.of(request.settings, request.log),
+        places=places,
         image_format=parameters.image_format,
-        integrity=resolve(parameters),
+        integrity=resolve(parameters, request.settings, places, request.log.info),
         frame=_frame(request),
     )
     if image is None:

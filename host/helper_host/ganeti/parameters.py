@@ -136,9 +136,20 @@ class Parameters:
     image_checksum = Parameter(
         values.image_checksum,
         None,
-        "Checksum of the image's file: sha256:HEX or sha512:HEX",
+        "Checksum of the image's file: sha256:HEX, sha512:HEX, or a list that has it (SHA256SUMS): its URL, its path,"
+        " or its name next to the image",
         example="sha256:" + "0123456789abcdef" * 4,
         shown="not checked",
+        quoted=False,
+    )
+    image_signature = Parameter(
+        values.image_signature,
+        None,
+        "OpenPGP signature of the list of checksums, or else of the image's file: its URL, its path, or its name next"
+        " to what it signs; the keys are in the node's keyrings folder",
+        example="SHA256SUMS.asc",
+        shown="not checked",
+        quoted=False,
     )
     os_family = Parameter(
         values.os_family, "", "Family of the system in the image: linux, or auto", example="linux", shown="auto"

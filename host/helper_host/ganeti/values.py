@@ -13,10 +13,12 @@ from helper_host.ganeti.environment import address_bits
 from helper_host.log import printable
 
 if TYPE_CHECKING:
+    from helper_host.config_url import ConfigUrl
     from helper_host.custom_task import Custom
     from helper_host.ganeti.properties import Properties
     from helper_host.ganeti.task_options import Item
     from helper_host.image.integrity.checksum import Checksum
+    from helper_host.image.integrity.reference import Reference
 
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 """Of useradd(8), and capital letters, which other tools allow."""
@@ -113,11 +115,18 @@ def partition(text: str) -> str:
     return _choice(text.lower(), choice.CHOICES)
 
 
-def image_checksum(text: str) -> Checksum | None:
-    """ALGORITHM:HEX"""
-    from helper_host.image.integrity import checksum
+def image_checksum(text: str) -> Checksum | Reference | None:
+    """ALGORITHM:HEX, or where a list of checksums is"""
+    from helper_host.image.integrity import checksum, reference
 
-    return checksum.parse(text)
+    return checksum.parse(text) if checksum.is_one(text) else reference.parse(text)
+
+
+def image_signature(text: str) -> Reference | None:
+    """Where a signature is"""
+    from helper_host.image.integrity import reference
+
+    return reference.parse(text)
 
 
 def os_family(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple, Protocol
 
 from helper_host.image.content import Piece
@@ -31,8 +32,8 @@ class Check(Protocol):
         """For the log, such as `sha256` or `signature`"""
         ...
 
-    def start(self) -> Running:
-        """Begin"""
+    def start(self, cancel: threading.Event) -> Running:
+        """Begin; what waits for others ends soon after `cancel` is set, with E-INTERRUPTED"""
         ...
 
     def known(self, sha256: str) -> bool:

@@ -35,7 +35,7 @@ class Checked(Content):
 
     def pieces(self, cancel: threading.Event) -> Iterator[Piece]:
         with ExitStack() as stack:
-            running = self._start(stack)
+            running = self._start(stack, cancel)
             for piece in self._content.pieces(cancel):
                 for check in running:
                     check.update(piece)
@@ -58,7 +58,7 @@ class Checked(Content):
             return
         size = self.size or 0
         with ExitStack() as stack:
-            running = self._start(stack)
+            running = self._start(stack, cancel)
             buffer = memoryview(bytearray(CHUNK))
             for start, end, is_data in holes_and_data(self._fd, size):
                 for offset in range(start, end, CHUNK):
@@ -80,10 +80,10 @@ class Checked(Content):
     def close(self) -> None:
         self._content.close()
 
-    def _start(self, stack: ExitStack) -> list[Running]:
+    def _start(self, stack: ExitStack, cancel: threading.Event) -> list[Running]:
         running = []
         for check in self._checks:
-            each = check.start()
+            each = check.start(cancel)
             stack.callback(each.close)
             running.append(each)
         return running

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helper_host.errors import ProviderError
+from helper_host.ganeti.values import Invalid
 from helper_host.image.integrity import checksum
 from helper_host.image.integrity.base import Integrity
 from helper_host.image.opening import open_image
@@ -31,7 +32,7 @@ def test_parse_sha512() -> None:
     "text", ["", DIGEST, f"md5:{DIGEST[:32]}", f"sha256:{DIGEST[:-1]}", f"sha256:{DIGEST[:-1]}g", f"sha512:{DIGEST}"]
 )
 def test_parse_refuses(text: str) -> None:
-    with pytest.raises(ProviderError, match="E-PARAMETER: image_checksum="):
+    with pytest.raises(Invalid, match="is not a checksum"):
         checksum.parse(text)
 
 
