@@ -16,6 +16,10 @@ def run(environ: Mapping[str, str]) -> None:
         ProviderError: whatever went wrong
     """
     request = opening.request(environ, CREATE)
+    if request.parameters.config_url is not None:
+        from helper_host import config_url
+
+        request = config_url.applied(request, environ)
     if not request.parameters.image:
         raise parameters.error(
             "image", "is missing", "give -O image=NAME, or image=none to customise what is on the disk"

@@ -26,6 +26,9 @@ def run(environ: Mapping[str, str]) -> None:
         request.log.info(f"{instance.name} has no disk: there is nothing to rename on it")
         return
     opening.check_disks(instance)
+    if given.config_url is not None:
+        # a new name must not depend on whether some server answers
+        request.log.info("config_url is not fetched for this: only parameters that Ganeti has count")
     if TASK in given.skip_tasks:
         request.log.info(f"the hostname is left as it is (skip_tasks has {TASK})")
     else:

@@ -254,6 +254,15 @@ class Parameters:
         secret=True,
         lines=True,
     )
+    config_url = Parameter(
+        values.config_url,
+        None,
+        "URL (https, http, file) of a JSON object with further OS parameters, fetched at creation; those that are given"
+        " here win",
+        example="https://example.org/web.json",
+        shown="none",
+        quoted=False,
+    )
     img_properties = Parameter(
         values.properties,
         None,
@@ -381,7 +390,8 @@ def _parsed(row: Parameter[Any], name: str, text: str, *, quoted: bool) -> objec
         shown = values.quote(text, QUOTED_MAX) if quoted else "the value"
         raise error(name, f"{shown} {invalid.why}", invalid.remedy) from None
     except ProviderError as refused:
-        raise error(name, refused.cause, refused.remedy) from None
+        cause = refused.cause if quoted or not row.quoted else "the value can't be right"
+        raise error(name, cause, refused.remedy) from None
 
 
 def error(name: str, cause: str, remedy: str) -> ProviderError:

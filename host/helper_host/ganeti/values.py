@@ -222,6 +222,13 @@ def custom_task(text: str) -> Custom | None:
     return custom_task.parse(text)
 
 
+def config_url(text: str) -> ConfigUrl | None:
+    """Where further parameters are"""
+    from helper_host import config_url
+
+    return config_url.parse(text)
+
+
 def properties(text: str) -> Properties | None:
     """snf-image's image properties"""
     from helper_host.ganeti import properties
