@@ -7,6 +7,7 @@ message shows what a URL may hide: user, password and query. `urllib3` is import
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -32,6 +33,8 @@ URL_MAX = 2000
 PORTS = {"http": 80, "https": 443}
 BROKEN = "broke off on the way", "see whether the server is well, and try again"
 OWN_URL = "give the URL of the file itself"
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
+"""A name, an address of either kind, with a zone."""
 DIGITS_MAX = 20
 """Fewer than these a Content-Length has that can be meant."""
 
@@ -155,6 +158,9 @@ def parts(url: str, schemes: tuple[str, ...] = HTTPS) -> SplitResult:
         raise ValueError(f"does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if not split.hostname or port == 0:
         raise ValueError("names no host")
+    if not HOST.fullmatch(split.hostname) or "\\" in url:
+        # libraries don't agree on what these mean
+        raise ValueError("has characters that must be percent-encoded")
     return split
 
 
@@ -164,6 +170,9 @@ def shown(url: str) -> str:
         split = urlsplit(url)
         host, port = split.hostname or "", split.port
     except ValueError:
+        return "(a URL)"
+    # a password with a slash or a question mark that isn't encoded: what looks like the host is none
+    if "@" in split.path or (not split.path and "@" in split.query + split.fragment):
         return "(a URL)"
     host = f"[{host}]" if ":" in host else host
     return printable(f"{split.scheme}://{host}{f':{port}' if port else ''}{split.path}{'?...' if split.query else ''}")

@@ -32,4 +32,5 @@ def of(settings: Settings, log: Log) -> Places:
             settings.cache_folder, settings.cache_size_mib * MIB, settings.cache_max_age, settings.cache_stale
         ),
         warn=log.warning,
+        say=log.info,
     )

@@ -95,7 +95,9 @@ class Transfer:
         notice: Callable[[str], None] = lambda _: None,
         patience: Patience = PATIENCE,
     ) -> None:
-        self._url, self._rules, self._cancel = url, rules, cancel
+        self._url, self._rules = url, rules
+        self.cancel = cancel
+        """May be replaced, between blocks."""
         self._headers_of = http.for_hosts(headers_by_host, url)
         self._checked, self._notice, self._patience = checked, notice, patience
         self._queue: queue.Queue[bytes | str | Facts | _End | BaseException] = queue.Queue(QUEUED)
@@ -165,7 +167,7 @@ class Transfer:
 
     def _take(self) -> bytes | str | Facts | _End:
         while True:
-            if self._cancel.is_set():
+            if self.cancel.is_set():
                 self.close()
                 raise interrupted()
             try:

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import socket
 import ssl
+import struct
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -141,6 +142,106 @@ def content(body: bytes, *, length: int | None = None, status: str = "200 OK") -
     """`body`, announced with its length or another one"""
     announced = len(body) if length is None else length
     return lambda call: call.say(f"HTTP/1.1 {status}\r\nContent-Length: {announced}\r\n\r\n".encode() + body)
+
+
+class File:
+    """A file as good servers give it, whole or in part; and as bad ones do: see the attributes
+
+    An answer for `Server.answers`; each call may fail in a way of its own, by its number.
+    """
+
+    def __init__(self, body: bytes, *, etag: str = '"one"', modified: str = "", ranges: bool = True) -> None:
+        self.body = body
+        self.etag = etag
+        self.modified = modified
+        self.ranges = ranges
+        """Whether parts can be had."""
+        self.cuts: dict[int, int] = {}
+        """Number of the call -> bytes of its body after which the connection ends."""
+        self.resets = False
+        """It ends with a reset."""
+        self.stall: threading.Event | None = None
+        """It doesn't end, but falls silent until then."""
+        self.statuses: dict[int, str] = {}
+        """Number of the call -> another status line and more headers."""
+        self.extra = ""
+        """More lines of the head, each with its CRLF."""
+        self.said: int | None = None
+        """A Content-Length that isn't so."""
+        self.range_said = ""
+        """A Content-Range that isn't so."""
+        self.chunk = 0
+        """Bytes of each chunk; 0: no chunks."""
+        self.lower = False
+        """Names of headers in lower case, as a proxy for HTTP/2 leaves them."""
+        self.open_ended = False
+        """No length is said."""
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, call: Call) -> None:
+        with self._lock:
+            number = self.count
+            self.count += 1
+        if number in self.statuses:
+            call.say(f"HTTP/1.1 {self.statuses[number]}\r\nContent-Length: 6\r\n\r\nCANARY".encode())
+            return
+        if (self.etag and self.etag in call.header("If-None-Match")) or (
+            self.modified and not self.etag and call.header("If-Modified-Since") == self.modified
+        ):
+            call.say(f"HTTP/1.1 304 Not Modified\r\n{self._validators()}\r\n".encode())
+            return
+        status, start = self._place(call)
+        body = self.body[start:]
+        head = [f"HTTP/1.1 {status}\r\n", self._validators(), self.extra, "Connection: close\r\n"]
+        if start or status.startswith("416"):
+            place = f"bytes {start}-{len(self.body) - 1}/{len(self.body)}" if body else f"bytes */{len(self.body)}"
+            head.append(f"Content-Range: {self.range_said or place}\r\n")
+        if self.chunk:
+            head.append("Transfer-Encoding: chunked\r\n")
+        elif not self.open_ended:
+            head.append(f"Content-Length: {len(body) if self.said is None else self.said}\r\n")
+        lines = "".join(head)
+        call.say(((lines[:8] + lines[8:].lower()) if self.lower else lines).encode() + b"\r\n")
+        self._send(call, body, self.cuts.get(number))
+
+    def _place(self, call: Call) -> tuple[str, int]:
+        asked = call.header("Range").removeprefix("bytes=")
+        condition = call.header("If-Range")
+        strong = self.etag if not self.etag.startswith("W/") else ""
+        if not asked or not self.ranges or (condition and condition not in (strong, self.modified)):
+            return "200 OK", 0
+        start = int(asked.partition("-")[0])
+        return ("206 Partial Content", start) if start < len(self.body) else ("416 Range Not Satisfiable", start)
+
+    def _validators(self) -> str:
+        lines = (("ETag", self.etag), ("Last-Modified", self.modified))
+        return "".join(f"{name}: {value}\r\n" for name, value in lines if value)
+
+    def _send(self, call: Call, body: bytes, cut: int | None) -> None:
+        sent = body if cut is None else body[:cut]
+        if self.chunk:
+            for start in range(0, len(sent), self.chunk):
+                part = sent[start : start + self.chunk]
+                call.say(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+            if cut is None:
+                call.say(b"0\r\n\r\n")
+        else:
+            call.say(sent)
+        if cut is None:
+            return
+        if self.stall is not None:
+            self.stall.wait(30)
+        if self.resets:
+            reset(call)
+
+
+def reset(call: Call) -> None:
+    """End the connection with an RST"""
+    raw = call.connection
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # what TLS would still say is not said
+    socket.socket(fileno=raw.detach()).close()
 
 
 def redirect(place: str) -> Answer:

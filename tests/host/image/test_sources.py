@@ -55,7 +55,7 @@ def test_missing_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "-rf", "a/b", "../x", "a\nb", "a\0b", "a b", "ä", "$(x)", "a" * 201, "x\x1b[2J"]
+    "name", ["", ".", "..", ".hidden", "-rf", "a/.b", "a/-b", "a//b", "a/", "../x", "a\nb", "a\0b", "a b", "ä", "$(x)", "a" * 201, "x\x1b[2J"]
 )
 def test_names_that_are_none(places: Places, name: str) -> None:
     with pytest.raises(ProviderError, match="E-PARAMETER"):

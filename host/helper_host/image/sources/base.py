@@ -15,6 +15,7 @@ from helper_host.image import kernel
 from helper_host.image.cache.spec import CacheSpec
 from helper_host.image.content import Content, FileContent
 from helper_host.image.integrity.base import Integrity
+from helper_host.image.sources.shown import shown
 
 
 class Places(NamedTuple):
@@ -38,6 +39,8 @@ class Places(NamedTuple):
     """Where downloads are kept."""
     warn: Callable[[str], None] = print
     """Where warnings go."""
+    say: Callable[[str], None] = print
+    """Where goes what programs say."""
 
 
 class Source(NamedTuple):
@@ -109,4 +112,6 @@ def kind(mode: int) -> str:
 
 def bad(reference: str, why: str) -> ProviderError:
     """E-PARAMETER for a reference"""
-    return ProviderError("E-PARAMETER", f"image={reference} {why}", "give a name in the image store, a path, or none")
+    return ProviderError(
+        "E-PARAMETER", f"image={shown(reference)} {why}", "give a name in the image store, a path, a URL, or none"
+    )

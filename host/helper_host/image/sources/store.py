@@ -1,6 +1,7 @@
 """A name in the image store
 
-The name is a file there, or a file there without its suffix: `debian-12` finds `debian-12.qcow2`.
+The name is a file there, or a file there without its suffix: `debian-12` finds `debian-12.qcow2`. Where the settings
+say so (image_subfolders) a name may have folders in it.
 """
 
 from __future__ import annotations
@@ -14,19 +15,27 @@ from helper_host.image.sources.base import Places, Source, bad, open_regular
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@~-]{0,199}")
 """No slash, no leading dot or dash, nothing a shell or a log would stumble over."""
+DEPTH_MAX = 16
 
 SUFFIXES = ("", ".raw", ".qcow2", ".img")
 
 
 def check(reference: str) -> None:
     """The name's syntax"""
-    if not NAME.fullmatch(reference):
+    parts = reference.split("/")
+    if len(parts) > DEPTH_MAX or not all(map(NAME.fullmatch, parts)):
         raise bad(reference, "is not a name for an image (letters, digits and . _ + @ ~ -)")
 
 
 def open_name(reference: str, places: Places, _integrity: Integrity) -> FileContent:
     """The first file that the name fits"""
     check(reference)
+    if "/" in reference and not places.subfolders:
+        raise ProviderError(
+            "E-PARAMETER",
+            f"image={reference} has a folder in it, and names in the image store have none on this node",
+            "put the image into the store itself, or set image_subfolders in the settings",
+        )
     for suffix in SUFFIXES:
         try:
             return open_regular(places.store, reference + suffix, reference)
