@@ -41,6 +41,11 @@ class Background:
         self.wakeup.close()
         self._signal.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether any work is under way"""
+        return bool(self._waiting)
+
     def start(self, name: str, work: Callable[[], None]) -> None:
         """Run `work` in a thread of its own"""
 

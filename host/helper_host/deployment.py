@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from helper_host import customisation, finishing, helper_image, hooks, image_places, runs
+from helper_host import customisation, finishing, helper_image, image_places, runs
 from helper_host import job as jobs
 from helper_host.background import Background
 from helper_host.customisation import Customisation
+from helper_host.disks import open_one
 from helper_host.endings import ending_signals, ignore_endings
 from helper_host.guard import Guard
-from helper_host.image.disk import Disk, open_disk, wipe_head, write_failed
+from helper_host.image.disk import Disk, wipe_head, write_failed
 from helper_host.image.formats import names
 from helper_host.image.frame import Frame
 from helper_host.image.image import Image
@@ -57,7 +58,7 @@ def deploy(request: Request) -> tuple[Span, ...]:
                 reporting(monitor, request, run),
             ):
                 # what may not be run is refused before anything is written
-                found = hooks.find(settings.node_hooks) if settings.node_hooks and request.action == CREATE else None
+                found = finishing.find_hooks(request)
                 if found is None:
                     _deploy(request, limit, stop_clock, monitor, lambda: None)
                 else:
@@ -89,18 +90,16 @@ def _deploy(
         if image is None and (planned is None or not planned.wanted):
             log.info("there is nothing to do on the disk")
             return finishing.NO_IMAGE
-        disks: list[Disk] = [
-            stack.enter_context(open_disk(disk.path, disk.size, writable=disk.writable))
-            for disk in request.instance.disks
-        ]
+        disks: list[Disk] = [stack.enter_context(open_one(disk)) for disk in request.instance.disks]
         target = Target(disks[0], image, log, clear_rest=settings.wipe_rest)
         target.check()
         # no thread exists yet, so the guard can be forked; it outlives the target, which wipes on ordinary failures and
         # says so, and makes sure of it
-        guard = stack.enter_context(Guard(lambda: wipe_head(disks[0])))
+        guard = stack.enter_context(Guard(lambda: _wipe_again(disks[0])))
         stack.enter_context(target)
         drive = stack.enter_context(ConfigDrive())
         background = stack.enter_context(Background())
+        stack.push(lambda kind, _error, _trace: _let_go(disks, background, failed=kind is not None))
         background.start("image", lambda: _write_image(image, target, monitor, background.cancel))
 
         def complete() -> None:
@@ -166,6 +165,20 @@ def _customise(
         before_go=before_go,
         show_console=settings.keep_console or settings.verbose,
     ).run()
+
+
+def _let_go(disks: list[Disk], background: Background, *, failed: bool) -> None:
+    """A thread that waits for a disk's server would keep a failed run from ending"""
+    if failed and background.busy:
+        for disk in disks:
+            disk.interrupt()
+
+
+def _wipe_again(disk: Disk) -> None:
+    """In the guard's process"""
+    disk.revive()
+    wipe_head(disk)
+    disk.close()
 
 
 def _sync(disks: list[Disk], monitor: Monitor) -> None:

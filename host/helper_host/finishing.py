@@ -18,11 +18,31 @@ from helper_host.hooks import Hooks
 from helper_host.image.disk import open_disk, wipe_head
 from helper_host.log import Log
 from helper_host.monitor import Monitor
-from helper_host.request import Request
+from helper_host.request import CREATE, Request
 from helper_host.target import AGAIN, NO_SYSTEM
 
 NO_IMAGE = "none"
 """In the place of an image's format where what was on the disk has been customised."""
+
+
+def find_hooks(request: Request) -> Hooks | None:
+    """What is to be run, refused where it can't be before anything is written; None where nothing is
+
+    Raises:
+        ProviderError: E-HOOK
+    """
+    if not request.settings.node_hooks or request.action != CREATE:
+        return None
+    found = hooks.find(request.settings.node_hooks)
+    if request.instance.disks[0].path:
+        return found
+    if not found.programs:
+        return None
+    raise ProviderError(
+        "E-HOOK",
+        "Disk 0 has no device on this node, only a URI, and the hooks of node_hooks work on a device",
+        "set the disk parameter access=kernelspace, or clear node_hooks in the settings",
+    )
 
 
 def make_guard(request: Request) -> Guard:

@@ -74,6 +74,7 @@ class Target:
 
     def _wipe(self) -> bool:
         try:
+            self._disk.revive()
             wipe_head(self._disk)
         except (OSError, ProviderError) as error:
             self._log.warning(f"The head of {self._disk.name} could not be wiped: {error}")

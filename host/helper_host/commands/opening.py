@@ -28,7 +28,7 @@ def request(environ: Mapping[str, str], action: str) -> Request:
         configured = configured.changed(verbose=True)
     log = Log(verbose=configured.verbose)
     given = parameters.parse(environ, configured.parameters)
-    log.debug(f"instance {instance!r}")
+    log.debug(f"instance {environment.without_secrets(instance)!r}")
     log.debug(f"parameters {given!r}")
     if configured.debug_shell:
         log.warning("debug_shell is set: after a failure the helper waits for a person; not for production")
@@ -50,11 +50,9 @@ def check_disks(instance: Environment) -> None:
         )
     for disk in instance.disks:
         if not disk.path:
-            raise ProviderError(
-                "E-ENVIRONMENT",
-                f"Disk {disk.index} has only a URI (DISK_{disk.index}_URI={disk.uri})",
-                "set the disk parameter access=kernelspace, so that the node has a device for it",
-            )
+            from helper_host.image.nbd import uri
+
+            uri.parse(disk.uri, f"DISK_{disk.index}_URI")
     if not instance.disks[0].writable:
         raise ProviderError(
             "E-DISK-IO",

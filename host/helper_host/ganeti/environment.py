@@ -67,6 +67,8 @@ class Transfer(NamedTuple):
     instance: str
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     path: str
+    """A block device or a regular file; "" when there is only a URI."""
+    uri: str
     size: int
     """Bytes by Ganeti's count; 0 where it doesn't say (a snapshot)."""
     size_fd: int
@@ -165,12 +167,14 @@ def read_transfer(environ: Mapping[str, str], direction: str) -> Transfer:
     reader = _Reader(environ)
     index = reader.number(f"{direction}_INDEX", 0, most=COUNT_MAX)
     path = _path(reader, f"{direction}_DISK_PATH") or _path(reader, f"{direction}_DEVICE")
-    if not path:
+    uri = reader.text(f"{direction}_DISK_URI", "")
+    if not path and not uri:
         raise ProviderError("E-ENVIRONMENT", f"{direction}_DEVICE is not set", REMEDY)
     return Transfer(
         instance=_name(reader, "INSTANCE_NAME"),
         index=index,
         path=path,
+        uri=uri,
         size=reader.number(f"DISK_{index}_SIZE", 0, most=SIZE_MAX_MIB) * MIB,
         size_fd=reader.number("EXP_SIZE_FD", -1, most=1 << 20),
     )
@@ -183,6 +187,14 @@ def debug_level(environ: Mapping[str, str]) -> int:
         ProviderError: E-ENVIRONMENT
     """
     return _Reader(environ).number("DEBUG_LEVEL", 0, most=1000)
+
+
+def without_secrets(environment: Environment) -> Environment:
+    """For the log: a disk's URI may hold a key"""
+    disks = tuple(
+        disk._replace(uri=f"{disk.uri.partition(':')[0]}:..." if disk.uri else "") for disk in environment.disks
+    )
+    return environment._replace(disks=disks)
 
 
 def passed_on(environ: Mapping[str, str]) -> dict[str, str]:

@@ -102,7 +102,7 @@ class Disk(ABC):
 
     @abstractmethod
     def revive(self) -> None:
-        """Make the disk usable where it was interrupted, has failed or is a forked process' inheritance
+        """After a failure, or in a forked process: make the disk usable, and let no earlier write come later than now
 
         Raises:
             ProviderError: E-DISK-IO
@@ -305,7 +305,6 @@ def wipe_head(disk: Disk) -> None:
     Raises:
         ProviderError: E-DISK-IO
     """
-    disk.revive()
     try:
         disk.write(ZEROS[: min(HEAD, disk.size)], 0)
         tail = min(TAIL, disk.size)

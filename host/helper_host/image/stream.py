@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from helper_host.errors import ProviderError
 from helper_host.image import kernel
@@ -57,21 +57,39 @@ def export_stream(path: str, output: int, progress: Progress, cancel: threading.
         ProviderError: E-DISK-IO, E-STREAM when the reader went away, E-INTERRUPTED
     """
     fd, size = _open_for_reading(path)
-    buffer = memoryview(bytearray(PIECE))
-    zeros = memoryview(bytes(PIECE))
     try:
-        for extent in RawReader(fd, size).extents():
-            end = min(extent.offset + extent.length, size)
-            for offset in range(extent.offset, end, PIECE):
-                part = buffer if extent.source is not None else zeros
-                part = part[: min(PIECE, end - offset)]
-                if extent.source is not None:
-                    _read_exactly(fd, part, offset, path)
-                _send(output, part, cancel)
-                progress(offset + len(part), size)
+        return send_pieces(_disk_pieces(fd, size, path), size, output, progress, cancel)
     finally:
         os.close(fd)
-    return size
+
+
+def send_pieces(
+    pieces: Iterable[memoryview], size: int, output: int, progress: Progress, cancel: threading.Event
+) -> int:
+    """Write a disk's bytes to the descriptor `output`; how many there were, of `size`
+
+    Raises:
+        ProviderError: E-STREAM when the reader went away, E-INTERRUPTED
+    """
+    done = 0
+    for piece in pieces:
+        _send(output, piece, cancel)
+        done += len(piece)
+        progress(done, size)
+    return done
+
+
+def _disk_pieces(fd: int, size: int, path: str) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(PIECE))
+    zeros = memoryview(bytes(PIECE))
+    for extent in RawReader(fd, size).extents():
+        end = min(extent.offset + extent.length, size)
+        for offset in range(extent.offset, end, PIECE):
+            part = buffer if extent.source is not None else zeros
+            part = part[: min(PIECE, end - offset)]
+            if extent.source is not None:
+                _read_exactly(fd, part, offset, path)
+            yield part
 
 
 def import_stream(source: int, disk: Disk, progress: Progress, cancel: threading.Event) -> WriteResult:

@@ -115,7 +115,7 @@ def test_create_needs_ganeti() -> None:
     ("changed", "line"),
     [
         ({"DISK_COUNT": "0"}, "E-ENVIRONMENT: Instance web.example.org has no disk"),
-        ({"DISK_0_PATH": "", "DISK_0_URI": "rbd:a/b"}, "E-ENVIRONMENT: Disk 0 has only a URI"),
+        ({"DISK_0_PATH": "", "DISK_0_URI": "ssh://a/b"}, "E-ENVIRONMENT: DISK_0_URI is of a kind that is not known"),
         ({"DISK_0_ACCESS": "ro"}, "E-DISK-IO: Disk 0 is read-only"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from helper_agent import protocol
 from helper_host.errors import ProviderError
 from helper_host.ganeti import environment
-from helper_host.ganeti.environment import read, read_transfer
+from helper_host.ganeti.environment import read, read_transfer, without_secrets
 
 CREATE = {
     "OS_API_VERSION": "20",
@@ -139,6 +139,13 @@ def test_a_disk_with_a_uri_only() -> None:
     assert (call.disks[1].path, call.disks[1].uri) == ("", "rbd:pool/image")
 
 
+def test_a_key_in_a_uri_is_nothing_for_the_log() -> None:
+    call = read({**CREATE, "DISK_1_URI": "rbd:pool/image:id=ganeti:key=s3cr3t"})
+    shown = without_secrets(call)
+    assert "s3cr3t" in repr(call) and "s3cr3t" not in repr(shown)
+    assert shown._replace(disks=call.disks) == call and shown.disks[1].uri == "rbd:..."
+
+
 @pytest.mark.parametrize(
     "name", ["INSTANCE_BE_maxmem", "INSTANCE_BE_MAXMEM", "INSTANCE_BE_memory", "INSTANCE_BE_MEMORY"]
 )
@@ -164,8 +171,10 @@ def test_any_value_is_taken_or_refused_by_name(name: str, value: str) -> None:
 
 def test_export_and_import() -> None:
     environ = {**CREATE, "EXPORT_INDEX": "1", "EXPORT_DEVICE": "/dev/snap", "EXP_SIZE_FD": "7"}
-    assert read_transfer(environ, "EXPORT") == ("web.example.org", 1, "/dev/snap", 10 << 20, 7)
+    assert read_transfer(environ, "EXPORT") == ("web.example.org", 1, "/dev/snap", "", 10 << 20, 7)
     environ = {**CREATE, "IMPORT_INDEX": "0", "IMPORT_DISK_PATH": "/dev/new"}
-    assert read_transfer(environ, "IMPORT") == ("web.example.org", 0, "/dev/new", 4 << 30, -1)
+    assert read_transfer(environ, "IMPORT") == ("web.example.org", 0, "/dev/new", "", 4 << 30, -1)
+    environ = {**CREATE, "IMPORT_INDEX": "1", "IMPORT_DISK_URI": "rbd:pool/image"}
+    assert read_transfer(environ, "IMPORT") == ("web.example.org", 1, "", "rbd:pool/image", 10 << 20, -1)
     with pytest.raises(ProviderError, match="EXPORT_DEVICE is not set"):
         read_transfer(CREATE, "EXPORT")
