@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from helper_host import customisation, finishing, helper_image, image_places, runs
 from helper_host import job as jobs
@@ -33,6 +34,9 @@ from helper_host.target import Target
 from helper_host.vm import accel as acceleration
 from helper_host.vm.job import ConfigDrive
 from helper_host.vm.machine import MachineSpec
+
+if TYPE_CHECKING:
+    from helper_host.image.stream_image import StreamImage
 
 TIB = 1 << 40
 MEMORY_MIN = 256
@@ -85,7 +89,7 @@ def _deploy(
     """
     settings, log = request.settings, request.log
     with ExitStack() as stack:
-        image = _open_image(request, stack)
+        image = _open_image(request, stack, monitor)
         planned = customisation.prepare(request, (image.path or None) if image is not None else None)
         if image is None and (planned is None or not planned.wanted):
             log.info("there is nothing to do on the disk")
@@ -192,7 +196,7 @@ def _sync(disks: list[Disk], monitor: Monitor) -> None:
     monitor.end("sync")
 
 
-def _open_image(request: Request, stack: ExitStack) -> Image | None:
+def _open_image(request: Request, stack: ExitStack, monitor: Monitor) -> Image | StreamImage | None:
     if request.action != CREATE:
         return None
     parameters = request.parameters
@@ -203,13 +207,31 @@ def _open_image(request: Request, stack: ExitStack) -> Image | None:
         image_format=parameters.image_format,
         integrity=resolve(parameters, request.settings, places, request.log.info),
         frame=_frame(request),
+        progress=_fetching(monitor),
     )
+    monitor.end("fetch image")
     if image is None:
         request.log.info("no image: what is on the disk is customised")
         return None
     around = f", partition 1 of a new {image.table} table" if image.table else ""
-    request.log.info(f"image {image.name}: {image.format}, {image.virtual_size >> 20} MiB{around}")
-    return stack.enter_context(image)
+    size = "size known at its end" if image.virtual_size is None else f"{image.virtual_size >> 20} MiB"
+    request.log.info(f"image {image.name}: {image.format}, {size}{around}")
+    stack.enter_context(image)
+    return image
+
+
+def _fetching(monitor: Monitor) -> Callable[[int, int], None]:
+    """Progress of what has to be there as a whole before anything can begin; most images are"""
+    began = False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal began
+        if not began:
+            began = True
+            monitor.start("fetch image")
+        monitor.progress("fetching image", done, total)
+
+    return progress
 
 
 def _frame(request: Request) -> Frame | None:
@@ -222,7 +244,7 @@ def _frame(request: Request) -> Frame | None:
     return choice.choose(parameters.partition, parameters.image_format, request.instance.disks[0].size)
 
 
-def _write_image(image: Image | None, target: Target, monitor: Monitor, cancel: threading.Event) -> None:
+def _write_image(image: Image | StreamImage | None, target: Target, monitor: Monitor, cancel: threading.Event) -> None:
     if image is None:
         return
     monitor.start("checksum")

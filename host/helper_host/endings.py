@@ -25,8 +25,8 @@ def ending_signals(limit: float = 0.0) -> Iterator[Callable[[], None]]:
         if number == signal.SIGALRM:
             raise ProviderError(
                 "E-DISK-IO",
-                f"Preparing the disk took longer than {limit:.0f} s",
-                "see whether the storage hangs, or raise total_timeout in the settings",
+                f"Getting the image and writing it took longer than {limit:.0f} s",
+                "see whether its server or the storage hangs, or raise total_timeout in the settings",
             )
         raise ProviderError(
             "E-INTERRUPTED",

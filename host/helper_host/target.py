@@ -10,12 +10,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from helper_host.errors import ProviderError
 from helper_host.image.disk import Disk, wipe_head
 from helper_host.image.image import Image
 from helper_host.image.writer import Writer
 from helper_host.log import Log
+
+if TYPE_CHECKING:
+    from helper_host.image.stream_image import StreamImage
+    from helper_host.image.stream_writer import StreamWriter
 
 AGAIN = "gnt-instance reinstall starts over"
 NO_SYSTEM = f"The instance's disk holds no system now: its head is empty; {AGAIN}."
@@ -24,9 +29,9 @@ NO_SYSTEM = f"The instance's disk holds no system now: its head is empty; {AGAIN
 class Target:
     """Disk 0 of the instance with the image that is to come onto it, if any; a context manager"""
 
-    def __init__(self, disk: Disk, image: Image | None, log: Log, *, clear_rest: bool) -> None:
+    def __init__(self, disk: Disk, image: Image | StreamImage | None, log: Log, *, clear_rest: bool) -> None:
         self._disk = disk
-        self._writer = None if image is None else Writer(image, disk, clear_rest=clear_rest)
+        self._writer = None if image is None else _writer(image, disk, clear_rest=clear_rest)
         self._log = log
         self._touched = False
         self._headed = False
@@ -88,3 +93,11 @@ class Target:
         if self._writer is not None:
             return NO_SYSTEM
         return "The helper had begun to work on what is on the instance's disk: it may be half changed."
+
+
+def _writer(image: Image | StreamImage, disk: Disk, *, clear_rest: bool) -> Writer | StreamWriter:
+    if isinstance(image, Image):
+        return Writer(image, disk, clear_rest=clear_rest)
+    from helper_host.image.stream_writer import StreamWriter
+
+    return StreamWriter(image, disk, clear_rest=clear_rest)

@@ -200,7 +200,12 @@ def _disk(trial: Trial, image: str, settings: Settings, temporary: str) -> Itera
     opened = open_image(image, places=Places(settings.image_store, settings.image_folders))
     assert opened is not None
     with opened:
-        size = -(-(trial.size or opened.virtual_size) // MIB) * MIB
+        needed = trial.size or opened.virtual_size
+        if needed is None:
+            raise ProviderError(
+                "E-PARAMETER", f"{trial.image} doesn't say how large its disk is", "say it: --size, as in --size 10G"
+            )
+        size = -(-needed // MIB) * MIB
     try:
         with open(path, "xb") as file:
             file.truncate(size)

@@ -59,6 +59,10 @@ class Content(ABC):
     def peek(self, length: int) -> bytes:
         """The first `length` bytes, fewer only if the file has no more; waits for them, and consumes nothing"""
 
+    def peek_end(self, length: int) -> bytes:  # noqa: ARG002
+        """The last `length` bytes, fewer if the file has no more; b"" where they aren't at hand"""
+        return b""
+
     @abstractmethod
     def pieces(self, cancel: threading.Event) -> Iterator[Piece]:
         """All bytes in order, none of the pieces empty; may be asked for once, and not together with `whole`"""
@@ -93,6 +97,9 @@ class FileContent(Content):
 
     def peek(self, length: int) -> bytes:
         return os.pread(self._fd, length, 0)
+
+    def peek_end(self, length: int) -> bytes:
+        return os.pread(self._fd, length, max(self.size - length, 0))
 
     def pieces(self, cancel: threading.Event) -> Iterator[Piece]:
         buffer = memoryview(bytearray(PIECE))

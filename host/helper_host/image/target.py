@@ -35,8 +35,14 @@ class Target:
         self._kept: list[tuple[int, bytes]] = []
         self._lock = threading.Lock()
 
-    def prepare(self, length: int) -> bool:
+    def ends_at(self, end: int) -> None:
+        """Where the data ends after all, no later than was thought; before anything behind its tail's start is put"""
+        self._tail = max(HEAD, end - TAIL)
+
+    def prepare(self, length: int | None) -> bool:
         """Take the old content of the first `length` bytes away where that needs no writing, head and tail in any case
+
+        None: nobody knows yet how many bytes are to go, and what is behind them has to stay.
 
         True: the range is known to be zero. False: `zero` has to be called for what is.
         """
@@ -44,7 +50,7 @@ class Target:
             self._known_zero = True
         else:
             wipe_head(self.disk)
-            self._known_zero = self.disk.clear(length, self._check)
+            self._known_zero = length is not None and self.disk.clear(length, self._check)
         return self._known_zero
 
     def put(self, offset: int, buffer: bytearray, length: int) -> None:

@@ -1,0 +1,48 @@
+"""What a compression is: one file with one `Compression` row, listed in `compressions/__init__.py`
+
+A row has two sides: what the node needs to know, and what runs in the confined child (see `program`), which is where
+all hostile bytes are unpacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+PIECE = 1 << 20
+"""Most bytes unpacked at once."""
+
+Read = Callable[[], bytes]
+"""Packed bytes, b"" at their end."""
+Write = Callable[[bytes | memoryview], None]
+"""Takes plain bytes, also none."""
+Unpack = Callable[[Read, Write], None]
+
+
+class Damaged(Exception):
+    """The packed bytes are not what they should be, or something else follows them"""
+
+
+class Truncated(Exception):
+    """The packed bytes end early"""
+
+
+class TooLarge(Exception):
+    """Unpacking would take more memory than it gets"""
+
+
+class Compression(NamedTuple):
+    """One compression"""
+
+    name: str
+    load: Callable[[], Unpack]
+    """Imports what it needs, and gives what unpacks all of a file: every member, stream or frame of it."""
+    memory: int
+    """Bytes that unpacking takes at most, buffers not counted."""
+    plain_size: Callable[[bytes, bytes], int | None]
+    """What the file says of its plain size, by its first bytes and, where they are at hand, its last ones (else b"").
+
+    It is no more than a hint: a file that has several parts says it of one of them only, and any file may lie.
+    """
+    library: str = ""
+    """A package that is not Python's own."""
