@@ -51,6 +51,7 @@ class Parameter(Generic[T]):
         shown: str = "",
         secret: bool = False,
         quoted: bool = True,
+        show: Callable[[str], str] | None = None,
         lines: bool = False,
         exclusive: tuple[str, ...] = (),
         aliases: Mapping[str, Alias] = MappingProxyType({}),
@@ -68,6 +69,8 @@ class Parameter(Generic[T]):
         """Its value is never shown."""
         self.quoted = quoted and not secret
         """Errors may quote its value; what it parses to never shows more than it should."""
+        self.show = show
+        """What people may see of its value; None: all."""
         self.lines = lines
         """Its value may have newlines."""
         self.exclusive = exclusive
@@ -80,6 +83,10 @@ class Parameter(Generic[T]):
     def names(self) -> tuple[str, ...]:
         """Its own name, and its aliases"""
         return (self.name, *self.aliases)
+
+    def seen(self, text: str) -> str:
+        """What people may see of `text`, which is not that of a secret"""
+        return text if self.show is None else self.show(text)
 
     def __set_name__(self, owner: type[Parameters], name: str) -> None:
         self.name = name
@@ -107,10 +114,11 @@ class Parameters:
     image = Parameter(
         values.image,
         "",
-        "Image: a name in the image store, an absolute path in an allowed folder, or none to customise"
-        " what is on the disk",
+        "Image: a name in the image store, a path in an allowed folder, an https, http, file or local URL, one of a"
+        " scheme that the node has a program for, or none to customise what is on the disk",
         example="debian-12",
         shown="must be given",
+        show=values.shown_image,
         aliases={"img_id": Alias(SNF, "debian_base-7.0-x86_64", foreign.img_id)},
     )
     image_format = Parameter(
@@ -296,8 +304,9 @@ class Parameters:
         return Parameters({name: value for name, value in self.values.items() if name not in names}, self.defaults)
 
     def __repr__(self) -> str:
+        rows = [(self.rows[name], value) for name, value in self.values.items()]
         shown = (
-            f"{name}=..." if self.rows[name].secret else f"{name}={value!r}" for name, value in self.values.items()
+            f"{row.name}={'...' if row.secret else repr(row.seen(value) if row.show else value)}" for row, value in rows
         )
         return f"Parameters({', '.join(shown)})"
 
@@ -387,7 +396,7 @@ def _parsed(row: Parameter[Any], name: str, text: str, *, quoted: bool) -> objec
         values.check_text(text, newlines=row.lines)
         return parser(text)
     except Invalid as invalid:
-        shown = values.quote(text, QUOTED_MAX) if quoted else "the value"
+        shown = values.quote(row.seen(text), QUOTED_MAX) if quoted else "the value"
         raise error(name, f"{shown} {invalid.why}", invalid.remedy) from None
     except ProviderError as refused:
         cause = refused.cause if quoted or not row.quoted else "the value can't be right"
@@ -406,8 +415,12 @@ def variable(name: str) -> str:
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` but for the parameters that are secret, may have a secret in them, or aren't ours"""
-    shown = {variable(name) for name, row in by_name().items() if row.quoted}
-    return {name: value for name, value in environ.items() if not name.startswith(ENVIRONMENT) or name in shown}
+    shown = {variable(name): row for name, row in by_name().items() if row.quoted}
+    return {
+        name: shown[name].seen(value) if name in shown else value
+        for name, value in environ.items()
+        if not name.startswith(ENVIRONMENT) or name in shown
+    }
 
 
 def parameters_list() -> str:

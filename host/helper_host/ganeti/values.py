@@ -96,6 +96,13 @@ def image(text: str) -> str:
     return reference
 
 
+def shown_image(text: str) -> str:
+    """The reference without what may be secret in a URL"""
+    from helper_host.image.sources.shown import shown
+
+    return shown(text)
+
+
 def image_format(text: str) -> str:
     """A format's name, maybe with a compression behind it, or auto; `formats.names.parse` says what it means"""
     from helper_host.image.formats import names

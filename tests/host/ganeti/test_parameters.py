@@ -87,7 +87,7 @@ def test_values(name: str, text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("image", "a/b", "a/b"),
+        ("image", "a/.b", "a/.b"),
         ("image", "/srv/../etc/shadow", "has .. in it"),
         ("image", "-rf", "is not a name"),
         ("image_format", "floppy", "'floppy' is not known; give one of auto, raw, qcow2"),
