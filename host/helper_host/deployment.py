@@ -200,7 +200,7 @@ def _open_image(request: Request, stack: ExitStack, monitor: Monitor) -> Image |
     if request.action != CREATE:
         return None
     parameters = request.parameters
-    places = image_places.of(request.settings, request.log)
+    places = image_places.of(request.settings, request.log, parameters.image_format)
     image = open_image(
         parameters.image,
         places=places,

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from helper_host import image_places
 from helper_host.errors import ProviderError
 from helper_host.image.sources import Places, check, open_reference
+from helper_host.log import Log
+from helper_host.settings import Settings
 
 
 def content(reference: str, places: Places) -> bytes:
@@ -43,6 +46,23 @@ def test_store_prefers_the_exact_name(places: Places) -> None:
     (Path(places.store) / "debian").write_bytes(b"exact")
     (Path(places.store) / "debian.raw").write_bytes(b"suffix")
     assert content("debian", places) == b"exact"
+
+
+def test_the_declared_formats_suffix_is_looked_for_first(places: Places) -> None:
+    for suffix in (".raw", ".extdump", ".diskdump", ".qcow2.xz"):
+        (Path(places.store) / f"debian{suffix}").write_bytes(suffix.encode().ljust(512))
+    for image_format, suffix in (
+        ("auto", ".raw"),
+        ("extdump", ".extdump"),
+        ("diskdump", ".diskdump"),
+        ("qcow2+xz", ".qcow2.xz"),
+        ("vmdk", ".raw"),
+    ):
+        ours = image_places.of(Settings.of(image_store=places.store), Log(verbose=False), image_format)
+        content = open_reference("debian", ours)
+        assert content is not None
+        with content:
+            assert content.name == f"{places.store}/debian{suffix}"
 
 
 def test_missing_name_says_where_it_was_looked_for(places: Places) -> None:

@@ -27,6 +27,8 @@ class Places(NamedTuple):
     """Folders in which an absolute path may lie."""
     subfolders: bool = False
     """Whether names in the store may have folders in them."""
+    suffix: str = ""
+    """Of the declared format, such as .diskdump: what a name in the store may lack, before anything else."""
     urls: tuple[str, ...] = ()
     """Beginnings of the URLs that images may come from; empty: any."""
     rules: http.Rules = http.DEFAULT

@@ -1,7 +1,7 @@
 """A name in the image store
 
-The name is a file there, or a file there without its suffix: `debian-12` finds `debian-12.qcow2`. Where the settings
-say so (image_subfolders) a name may have folders in it.
+The name is a file there, or a file there without its suffix: `debian-12` finds `debian-12.qcow2`, and with
+image_format=vmdk rather `debian-12.vmdk`. Where the settings say so (image_subfolders) a name may have folders in it.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ def open_name(reference: str, places: Places, _integrity: Integrity) -> FileCont
             f"image={reference} has a folder in it, and names in the image store have none on this node",
             "put the image into the store itself, or set image_subfolders in the settings",
         )
-    for suffix in SUFFIXES:
+    suffixes = tuple(dict.fromkeys(("", places.suffix, *SUFFIXES)))
+    for suffix in suffixes:
         try:
             return open_regular(places.store, reference + suffix, reference)
         except FileNotFoundError:
             continue
     raise ProviderError(
         "E-IMAGE-MISSING",
-        f"There is no image {reference} in {places.store} (nor with one of {', '.join(SUFFIXES[1:])})",
+        f"There is no image {reference} in {places.store} (nor with one of {', '.join(suffixes[1:])})",
         f"put it there, or see what is there: ls {places.store}",
     )
 
