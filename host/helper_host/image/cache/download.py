@@ -6,13 +6,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from helper_host.errors import ProviderError
 from helper_host.image.cache import locks, objects, records
 from helper_host.image.cache.folder import OBJECTS, PARTS, UNWRITABLE, Folder, unusable
 from helper_host.image.cache.following import Following
 from helper_host.image.cache.leader import Leader
 from helper_host.image.cache.records import Reference, State
-from helper_host.image.cache.uncached import Uncached
 from helper_host.image.cache.wanted import Wanted
 from helper_host.image.content import Content
 
@@ -39,8 +37,7 @@ def open_download(url: str, places: Places, integrity: Integrity) -> Content:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise unusable(places.cache.folder, error) from None
-        places.warn(f"The cache {places.cache.folder} can't be used ({error.strerror}): {wanted.shown} is not kept")
-    return Uncached(wanted)
+        return wanted.direct(f"{places.cache.folder} can't be used ({error.strerror})")
 
 
 class _Search:
@@ -122,7 +119,7 @@ class _Search:
         if state.phase == records.FAILED:
             return self._failed(state)
         if state.phase == records.FULL:
-            return self._uncached(state)
+            return self._wanted.direct(state.cause)
         fd = leader.take_reader()
         return self._following(fd, state, leader) if fd >= 0 else None
 
@@ -131,7 +128,7 @@ class _Search:
         if state is not None and self._is_new(state, records.FAILED):
             return self._failed(state)
         if state is not None and self._is_new(state, records.FULL):
-            return self._uncached(state)
+            return self._wanted.direct(state.cause)
         if state is not None and state.phase in (records.RUNNING, records.ENDED):
             fd = objects.open_used(self._folder.at(PARTS, f"{self._key}.{state.generation}.part"))
             if fd is not None:
@@ -156,14 +153,10 @@ class _Search:
         reference = self._reference() if self._spec.stale else None
         kept = self._kept(reference.sha256) if reference is not None else None
         if reference is None or kept is None:
-            raise ProviderError("E-IMAGE-FETCH", f"{self._wanted.shown} {state.cause}", state.remedy)
+            raise self._wanted.failed(state.cause, state.remedy)
         hours = (time.time() - reference.checked) / HOUR
         self._warn(
             f"{self._wanted.shown} {state.cause}: cache_stale lets a copy be used "
             f"that was its server's {hours:.1f} hours ago"
         )
         return kept
-
-    def _uncached(self, state: State) -> Content:
-        self._warn(f"{self._wanted.shown} is not kept in the cache: {state.cause}")
-        return Uncached(self._wanted)

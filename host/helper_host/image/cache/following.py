@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 
-from helper_host.errors import ProviderError
 from helper_host.image.cache import locks, objects, records
 from helper_host.image.cache.folder import PARTS, Folder, unusable
 from helper_host.image.cache.leader import Leader
 from helper_host.image.cache.records import State
+from helper_host.image.cache.rest import rest
 from helper_host.image.cache.room import Full
 from helper_host.image.cache.spool import no_room
-from helper_host.image.cache.uncached import changed, rest
 from helper_host.image.cache.wanted import Wanted
 from helper_host.image.content import PIECE, Content, Piece, Progress, interrupted
 from helper_host.image.formats.base import read_into
@@ -146,10 +145,12 @@ class Following(Content):
 
     def _rest(self, position: int, cancel: threading.Event) -> Iterator[Piece]:
         """From the server alone: the cache has no room for more, or the one who writes hangs"""
-        if not self._state.validators.for_range():
-            state = records.load_state(self._folder, self._key)
-            if state is not None and state.phase == records.FULL:
-                raise no_room(self.name, Full(state.cause))
+        why = self._why_full()
+        if why and not self._state.validators.for_range():
+            raise no_room(self.name, Full(why))
+        self._wanted.places.warn(
+            f"{self.name} is not kept in the cache: {why or 'another process that fetches it hangs'}"
+        )
         with closing(rest(self._wanted, position, self._state.validators, cancel)) as blocks:
             yield from blocks
 
@@ -208,16 +209,22 @@ class Following(Content):
 
     def _check_failed(self, state: State) -> None:
         if state.phase == records.FAILED and state.when >= self._since:
-            raise ProviderError("E-IMAGE-FETCH", f"{self.name} {state.cause}", state.remedy)
+            raise self._wanted.failed(state.cause, state.remedy)
+
+    def _why_full(self) -> str:
+        """Why the cache can't have it; "": it can"""
+        state = self._leader.state if self._leader is not None else records.load_state(self._folder, self._key)
+        return state.cause if state is not None and state.phase == records.FULL else ""
 
     def _open_again(self) -> None:
         """Another file is in our place: no matter, as long as nobody has used a byte that is different there"""
         if self._leader is not None and self._leader.error is not None:
             raise self._leader.error
-        inner = self._again()
+        why = self._why_full()
+        inner = self._wanted.direct(why) if why else self._again()
         try:
             if inner.peek(len(self._given)) != self._given:
-                raise changed(self._wanted)
+                raise self._wanted.replaced()
         except BaseException:
             inner.close()
             raise

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from helper_host import http
 from helper_host.errors import ProviderError
-from helper_host.image.integrity.base import Integrity
 
 if TYPE_CHECKING:
+    from helper_host.image.content import Content
+    from helper_host.image.integrity.base import Integrity
     from helper_host.image.sources.base import Places
-    from helper_host.transfer import FetchError, Transfer
+    from helper_host.transfer import Transfer
+
+# sources and transfers are imported when they are needed: the sources import this package
 
 
 class Wanted(NamedTuple):
@@ -30,7 +32,9 @@ class Wanted(NamedTuple):
     @property
     def file_name(self) -> str:
         """The last part of its path"""
-        return unquote(urlsplit(self.url).path.rpartition("/")[2])
+        from helper_host.image.sources import web
+
+        return web.file_name(self.url)
 
     @property
     def checked(self) -> bool:
@@ -44,6 +48,21 @@ class Wanted(NamedTuple):
         places = self.places
         return Transfer(self.url, places.rules, places.headers, cancel, checked=self.checked, notice=places.warn)
 
-    def failure(self, error: FetchError) -> ProviderError:
+    def direct(self, why: str) -> Content:
+        """A download that isn't kept, which the log is told; E-IMAGE-FETCH"""
+        from helper_host.image.sources.web import DirectContent
+
+        self.places.warn(f"{self.shown} is not kept in the cache: {why}")
+        return DirectContent(*self)
+
+    def failed(self, cause: str, remedy: str) -> ProviderError:
         """E-IMAGE-FETCH"""
-        return ProviderError("E-IMAGE-FETCH", f"{self.shown} {error.cause}", error.remedy)
+        from helper_host.image.sources import web
+
+        return web.failed(self.url, http.FetchError(cause, remedy))
+
+    def replaced(self) -> ProviderError:
+        """E-IMAGE-FETCH for bytes of two files"""
+        from helper_host.image.sources import web
+
+        return web.replaced(self.url)

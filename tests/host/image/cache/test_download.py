@@ -131,7 +131,7 @@ def test_two_urls_with_the_same_bytes_are_one_object(server: Server, node: Node)
 def test_a_stale_copy_only_where_it_may_be_used(server: Server, node: Node) -> None:
     node.get(server.url())
     server.files.clear()
-    with pytest.raises(ProviderError, match=r"E-IMAGE-FETCH: http://127\.0\.0\.1.*404"):
+    with pytest.raises(ProviderError, match=r"E-IMAGE-FETCH: The image http://127\.0\.0\.1.*404"):
         node.get(server.url())
     node.stale = True
     assert node.get(server.url()) == (IMAGE, True)
