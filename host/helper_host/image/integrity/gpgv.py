@@ -104,6 +104,11 @@ class Gpgv:
                 confine=jailed,
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process id, until it is closed"""
+        return self._popen.pid if self._popen is not None else 0
+
     def feed(self, data: Piece) -> None:
         """The next bytes
 
