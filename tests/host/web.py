@@ -42,13 +42,14 @@ class Call(NamedTuple):
 class Server:
     """Answers by path; `calls` has what was asked"""
 
-    def __init__(self, folder: Path, *, tls: bool = True, valid: bool = True) -> None:
+    def __init__(self, folder: Path, *, tls: bool = True, valid: bool = True, names: tuple[str, ...] = ()) -> None:
+        """`names`: of hosts that its certificate is for, beside HOST"""
         self.answers: dict[str, Answer] = {}
         self.calls: list[Call] = []
         self.ended = threading.Event()
         """For answers that hang: set when the test is over."""
         self.ca_file = folder / "ca.pem"
-        self._context = self._make_context(folder, valid) if tls else None
+        self._context = self._make_context(folder, valid, names) if tls else None
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
         self.origin = f"{'https' if tls else 'http'}://{HOST}:{self.port}"
@@ -64,8 +65,8 @@ class Server:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _make_context(self, folder: Path, valid: bool) -> ssl.SSLContext:
-        key_file = make_certificate(folder, valid=valid)
+    def _make_context(self, folder: Path, valid: bool, names: tuple[str, ...]) -> ssl.SSLContext:
+        key_file = make_certificate(folder, valid=valid, names=names)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(key_file)
         return context
@@ -98,12 +99,13 @@ def receive_head(connection: socket.socket) -> str:
     return data.decode("latin-1")
 
 
-def make_certificate(folder: Path, *, valid: bool) -> Path:
+def make_certificate(folder: Path, *, valid: bool, names: tuple[str, ...] = ()) -> Path:
     """A certificate for HOST, signed by itself; its key and itself are in the file, itself alone in ca.pem"""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test {uuid.uuid4()}")])
     now = datetime.datetime.now(datetime.UTC)
     host = HOST if valid else "192.0.2.1"
+    hosts = [x509.IPAddress(ipaddress.ip_address(host)), *map(x509.DNSName, names)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -112,7 +114,7 @@ def make_certificate(folder: Path, *, valid: bool) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -126,9 +128,9 @@ def make_certificate(folder: Path, *, valid: bool) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, *, tls: bool = True, valid: bool = True) -> Iterator[Server]:
+def serving(folder: Path, *, tls: bool = True, valid: bool = True, names: tuple[str, ...] = ()) -> Iterator[Server]:
     folder.mkdir(exist_ok=True)
-    server = Server(folder, tls=tls, valid=valid)
+    server = Server(folder, tls=tls, valid=valid, names=names)
     try:
         yield server
     finally:
@@ -294,7 +296,16 @@ def dripping(server: Server, before: bytes, each: bytes) -> Answer:
 def tunnel(call: Call) -> None:
     """A proxy's answer to CONNECT: bytes are passed on in both directions"""
     host, _, port = call.path.partition(":")
-    with socket.create_connection((host, int(port))) as other:
+    tunnel_to(host, int(port))(call)
+
+
+def tunnel_to(host: str, port: int) -> Answer:
+    """The same to wherever the test likes, whatever host was asked for"""
+    return lambda call: _tunnel(call, host, port)
+
+
+def _tunnel(call: Call, host: str, port: int) -> None:
+    with socket.create_connection((host, port)) as other:
         call.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
         back = threading.Thread(target=_pass, args=(other, call.connection), daemon=True)
         back.start()
