@@ -63,9 +63,15 @@ def helper_image_folder() -> str:
 
 
 def start(
-    script: str, variables: Mapping[str, str], settings_folder: str, *, prelude: str = "", **settings: Any
+    script: str,
+    variables: Mapping[str, str],
+    settings_folder: str,
+    *,
+    prelude: str = "",
+    output: int = subprocess.PIPE,
+    **settings: Any,
 ) -> subprocess.Popen[bytes]:
-    """Start our script of that name with `settings` in `settings_folder`; stdout and stderr are one pipe
+    """Start our script of that name with `settings` in `settings_folder`; stdout and stderr are one, `output`
 
     `prelude` is Python that runs in the process before the command.
     """
@@ -83,6 +89,6 @@ def start(
         [sys.executable, "-I", "-c", "\n".join(lines)],
         env=dict(variables),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
     )

@@ -67,7 +67,9 @@ class Bench:
                 break
             part.chmod(0o755)
 
-    def start(self, scenario: list[Any], script: str = "create", **variables: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, scenario: list[Any], script: str = "create", output: int = subprocess.PIPE, **variables: str
+    ) -> subprocess.Popen[bytes]:
         settings = {
             "qemu": fake_qemu.program(self.folder, scenario),
             "run_folder": str(self.folder / "run"),
@@ -76,7 +78,8 @@ class Bench:
             **self.settings,
         }
         facts = calling.environment(calling.Disk(str(self.disk), DISK_SIZE), **self.parameters) | variables
-        return calling.start(script, facts, str(self.folder / "settings"), prelude=self.prelude, **settings)
+        folder = str(self.folder / "settings")
+        return calling.start(script, facts, folder, prelude=self.prelude, output=output, **settings)
 
     def finish(self, process: subprocess.Popen[bytes], since: float) -> Ended:
         output, _ = process.communicate(timeout=60)

@@ -6,6 +6,8 @@ check         whether the settings, every variant, the tasks and the helper imag
 parameters    the table of OS parameters, in Markdown
 settings      the commented example of config.toml
 errors        the table of error codes, in Markdown
+status        which deployments are under way on this node, how far they are, and how the last ones ended [--json]
+watch         the deployment of an instance, or all on this node, with a live bar each, until they end [INSTANCE]
 task          what authors of tasks need: new, lint, list, show, run (task --help)
 """
 
@@ -115,6 +117,14 @@ def run(arguments: Sequence[str]) -> int:
         from helper_host.commands import task
 
         return task.run(arguments[1:])
+    if arguments[:1] == ["status"]:
+        from helper_host.commands import status
+
+        return status.run(arguments[1:])
+    if arguments[:1] == ["watch"]:
+        from helper_host.commands import watch
+
+        return watch.run(arguments[1:])
     command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
     if command is None:
         asked = arguments in (["-h"], ["--help"], ["help"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,9 @@ class Screen:
         OSError: the terminal can't be opened a second time
     """
 
-    encoding = "utf-8"
-
     def __init__(self, descriptor: int) -> None:
+        # tqdm looks at it for what a bar can be drawn with
+        self.encoding = getattr(sys.stderr, "encoding", None) or "ascii"
         self._descriptor = os.open(
             f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         )
@@ -68,6 +69,8 @@ class Screen:
     def above(self) -> Iterator[None]:
         """What is written meanwhile to the same terminal comes above the bars, which make room for it"""
         with _class().external_write_mode(file=self):
+            # a bar that has gone from a lower line leaves the cursor in the middle
+            self.write("\r")
             yield
 
     # --- what tqdm asks of a stream -----------------------------------------------------------------------------------
@@ -75,7 +78,7 @@ class Screen:
     def write(self, text: str) -> int:
         """A part of a bar is better than waiting for whoever has stopped the terminal"""
         with contextlib.suppress(OSError):
-            os.write(self._descriptor, text.encode("utf-8", "replace"))
+            os.write(self._descriptor, text.encode(self.encoding, "replace"))
         return len(text)
 
     def flush(self) -> None:

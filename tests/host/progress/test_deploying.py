@@ -1,0 +1,322 @@
+"""Whole deployments, with a scripted QEMU: what a monitor program, `status`, `watch` and a terminal see of them"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helper_host import outcomes, runs
+from tests import calling
+from tests.host.deploying import CANARY, DISK_SIZE, Bench, checked, failed, wait_for
+from tests.host.progress.pseudo_terminal import Terminal, running
+from tests.host.vm import fake_qemu
+
+pytestmark = pytest.mark.root
+
+SLOW = """
+import os, time
+from helper_host.image import image
+def read(self, *arguments, read=image.Image.read):
+    time.sleep(0.25)
+    return read(self, *arguments)
+image.Image.read = read
+"""
+WAITING, REST = fake_qemu.good("hostname")[:4], fake_qemu.good("hostname")[4:]
+"""A helper in the middle of a step, and what it does after it."""
+
+
+class Watched(Bench):
+    """A bench with the tools that look at it"""
+
+    def monitor(self, script: str) -> None:
+        """The settings name a monitor program"""
+        path = self.folder / "monitor"
+        path.write_text(f"#!/bin/sh\ncd {self.folder}\n{script}\n")
+        path.chmod(0o755)
+        self.settings["progress_monitor"] = str(path)
+
+    def told(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "told").read_text().splitlines()]
+
+    def argv(self, *words: str) -> list[str]:
+        """Our command with this bench's settings"""
+        lines = [
+            f"import sys; sys.path[:0] = {[os.path.join(calling.REPOSITORY, part) for part in ('host', 'helper')]!r}",
+            f"from helper_host import paths; paths.SETTINGS = {str(self.folder / 'settings')!r}",
+            f"from helper_host.commands.tool import run; sys.exit(run({list(words)!r}))",
+        ]
+        return [sys.executable, "-I", "-c", "\n".join(lines)]
+
+    def tool(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.argv(*words), capture_output=True, text=True, timeout=60, check=False)
+
+    def status(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.tool("status", "--json").stdout)
+        return state
+
+    def state(self) -> dict[str, Any]:
+        """Of the one deployment under way, {} without"""
+        try:
+            seen = runs.look(str(self.folder / "run"))
+        except OSError:
+            return {}
+        return dict(seen[0].state) if seen else {}
+
+    def until(self, phase: str) -> None:
+        assert wait_for(lambda: self.state().get("phase") == phase), self.state()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Watched]:
+    with checked(Watched(tmp_path)) as bench:
+        yield bench
+
+
+def grow(bench: Bench) -> None:
+    """An image of several pieces"""
+    bench.image.write_bytes(b"body " * (DISK_SIZE // 5) + b"12345"[: DISK_SIZE % 5])
+
+
+# --- the monitor program ----------------------------------------------------------------------------------------------
+
+
+def test_a_monitor_gets_the_whole_story(bench: Watched) -> None:
+    bench.monitor("cat >told")
+    bench.prelude += SLOW + "from helper_host.progress import program; program.SECONDS = 0.1\n"
+    grow(bench)
+    steps = fake_qemu.good()
+    steps.insert(3, ["say", {"type": "log", "level": "warning", "step": "inspect", "message": "no swap", "t": 1.6}])
+    ended = bench.create(steps)
+    assert ended.code == 0, ended.log
+    told = bench.told()
+    assert all(isinstance(each["timestamp"], float) for each in told)
+    copied = [each for each in told if each["type"] == "image-copy-progress"]
+    assert len(copied) > 2
+    positions = [each["position"] for each in copied]
+    assert positions == sorted(positions)
+    assert copied[-1]["position"] == copied[-1]["total"] == DISK_SIZE
+    assert copied[-1]["progress"] == 100.0
+    rest = [each for each in told if each["type"] != "image-copy-progress"]
+    said = [(each.get("subtype"), each.get("task", each.get("messages"))) for each in rest]
+    start = said.index((None, ["Starting image copy..."]))
+    assert said[start:] == [
+        (None, ["Starting image copy..."]),
+        (None, ["Image copy finished."]),
+        ("warning", ["inspect: no swap"]),
+        *((f"task-{word}", name) for name in ("inspect", "hostname", "umount") for word in ("start", "end")),
+        (None, ["Image customization finished successfully."]),
+    ]
+    assert CANARY not in (bench.folder / "told").read_text()
+
+
+def test_a_monitor_learns_of_a_failed_task(bench: Watched) -> None:
+    bench.monitor("cat >told")
+    ended = bench.create(fake_qemu.failing("password"))
+    failed(ended, "E-TASK")
+    told = bench.told()
+    assert [each.get("subtype") for each in told[-3:]] == ["task-start", "error", None]
+    assert told[-1]["type"] == "image-error"
+    assert told[-1]["messages"] == [ended.last]
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("exit 1", "failed (exit code 1)"),
+        ("exec sleep 600", "was still at work"),
+        ("trap '' TERM; sleep 602 & cat >/dev/null; sleep 600", "was still at work"),
+        ("exec yes", "was still at work"),
+        ("cat >/dev/full", "failed (exit code 1)"),
+    ],
+)
+def test_a_monitor_that_misbehaves_harms_nothing(bench: Watched, script: str, word: str) -> None:
+    bench.monitor(script)
+    ended = bench.create(fake_qemu.good())
+    assert ended.code == 0, ended.log
+    assert bench.is_deployed()
+    assert ended.seconds < 10
+    assert word in ended.log
+    assert not subprocess.run(["pgrep", "-f", "sleep 602"], capture_output=True, check=False).stdout
+
+
+def test_a_monitor_that_is_not_there_or_not_roots(bench: Watched) -> None:
+    bench.settings["progress_monitor"] = str(bench.folder / "nowhere")
+    ended = bench.create(fake_qemu.good())
+    assert ended.code == 0, ended.log
+    assert "could not be started (No such file or directory)" in ended.log
+    bench.monitor(f"touch {bench.folder}/ran")
+    (bench.folder / "monitor").chmod(0o777)
+    ended = bench.create(fake_qemu.good())
+    assert ended.code == 0, ended.log
+    assert "can be written by others than root" in ended.log
+    assert not (bench.folder / "ran").exists()
+
+
+# --- status and watch -------------------------------------------------------------------------------------------------
+
+
+def test_status_of_a_deployment_from_its_beginning_to_its_end(bench: Watched) -> None:
+    bench.prelude += SLOW
+    grow(bench)
+    began = time.monotonic()
+    process = bench.start([*WAITING, ["sleep", 2], *REST])
+    bench.until("writing image")
+    assert wait_for(lambda: bench.state().get("done", 0) > 0)
+    (each,) = bench.status()["deployments"]
+    assert (each["instance"], each["action"], each["alive"]) == (calling.INSTANCE, "create", True)
+    assert each["pid"] == process.pid
+    assert each["image"] == str(bench.image)
+    if each["phase"] == "writing image":
+        assert 0 < each["done"] <= each["total"] == DISK_SIZE
+    bench.until("helper: hostname")
+    table = bench.tool("status").stdout
+    assert re.search(rf"web\.example\.org +create +helper: hostname +\d+ s +{process.pid}\n", table), table
+    ended = bench.finish(process, began)
+    assert ended.code == 0, ended.log
+    after = bench.status()
+    assert after["deployments"] == []
+    assert after["ended"][calling.INSTANCE]["error"] == ""
+    assert any("write image" in line for line in after["ended"][calling.INSTANCE]["timeline"])
+    assert re.search(
+        r"No deployment is under way\.\n\nended:\n  web\.example\.org  done \d s ago", bench.tool("status").stdout
+    )
+    assert CANARY not in (bench.folder / "run" / f"{calling.INSTANCE}.last").read_text()
+
+
+def test_no_secret_of_the_images_url_is_shown(bench: Watched) -> None:
+    from helper_host.progress.reporting import shown
+
+    assert shown("https://user:pass@images.example.org/a.raw?token=secret") == "https://images.example.org/a.raw?..."
+    assert shown("/srv/images/a.raw") == "/srv/images/a.raw"
+
+
+def test_watch_until_all_is_well(bench: Watched) -> None:
+    process = bench.start([*WAITING, ["sleep", 1.5], *REST])
+    bench.until("helper: hostname")
+    watched = bench.tool("watch", calling.INSTANCE)
+    assert watched.returncode == 0, watched
+    lines = watched.stdout.splitlines()
+    assert lines[0].startswith("web.example.org: helper: hostname, for ")
+    assert lines[-1] == "web.example.org: done"
+    assert process.wait(30) == 0
+    process.communicate()
+
+
+def test_watch_a_failure_and_without_a_name(bench: Watched) -> None:
+    process = bench.start([*WAITING, ["sleep", 1.5], *fake_qemu.failing("hostname")[4:]])
+    bench.until("helper: hostname")
+    watched = bench.tool("watch")
+    assert watched.returncode == 1
+    assert "web.example.org: failed: E-TASK: It went wrong" in watched.stdout
+    process.communicate()
+    assert "failed" in bench.tool("status").stdout
+
+
+def test_watch_on_a_terminal_has_a_live_bar(bench: Watched) -> None:
+    bench.prelude += SLOW
+    grow(bench)
+    process = bench.start([*WAITING, ["sleep", 1.5], *REST])
+    bench.until("writing image")
+    terminal = Terminal(running(bench.argv("watch", calling.INSTANCE)))
+    assert terminal.wait() == 0
+    assert re.search(r"web\.example\.org writing image: +\d+%\|.*/16\.0M \[00:0\d<", terminal.text), terminal.text
+    assert "helper: hostname 1 s" in terminal.text, "it goes on by itself"
+    assert terminal.lines == ["web.example.org: done"], "the bar is gone"
+    process.communicate()
+
+
+def test_ctrl_c_is_quiet(bench: Watched) -> None:
+    process = bench.start([*WAITING, ["hang"]])
+    bench.until("helper: hostname")
+    terminal = Terminal(running(bench.argv("watch")))
+    assert terminal.until(lambda text: "hostname" in text)
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.wait() == 130
+    assert terminal.lines == []
+    process.terminate()
+    process.communicate()
+
+
+def test_what_is_not_being_deployed(bench: Watched) -> None:
+    assert bench.create(fake_qemu.good()).code == 0
+    ended = bench.tool("watch", calling.INSTANCE)
+    assert ended.returncode == 3
+    assert re.fullmatch(r"web\.example\.org is not being deployed on this node \(done \d s ago\)\.\n", ended.stderr)
+    assert bench.tool("watch", "other.example.org").stderr == "other.example.org is not being deployed on this node.\n"
+    nothing = bench.tool("watch")
+    assert (nothing.returncode, nothing.stdout) == (3, "")
+    assert bench.tool("watch", "a", "b").returncode == 2
+    assert bench.tool("status", "--xml").returncode == 2
+
+
+def test_a_killed_one_is_dead_until_it_is_swept(bench: Watched) -> None:
+    process = bench.start([*WAITING, ["hang"]])
+    bench.until("helper: hostname")
+    watching = subprocess.Popen(bench.argv("watch", calling.INSTANCE), stdout=subprocess.PIPE, text=True)
+    assert watching.stdout is not None
+    assert "hostname" in watching.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert watching.wait(20) == 1
+    assert watching.stdout.read().endswith(f"web.example.org: failed: {outcomes.DIED}\n")
+    assert wait_for(lambda: not bench.qemus())
+    assert wait_for(lambda: not bench.status()["deployments"][0]["alive"])
+    assert "dead: helper: hostname" in bench.tool("status").stdout
+    again = bench.start([*WAITING, ["sleep", 1.0], *REST], INSTANCE_NAME="db.example.org")
+    assert wait_for(lambda: [each["instance"] for each in bench.status()["deployments"]] == ["db.example.org"])
+    assert bench.status()["ended"][calling.INSTANCE]["error"] == outcomes.DIED
+    again.communicate()
+
+
+def test_two_at_once(bench: Watched) -> None:
+    other = bench.folder / "other-disk"
+    other.write_bytes(bytes(DISK_SIZE))
+    scenario = [*WAITING, ["sleep", 2.5], *REST]
+    processes = [
+        bench.start(scenario),
+        bench.start(scenario, INSTANCE_NAME="db.example.org", DISK_0_PATH=str(other)),
+    ]
+    assert wait_for(lambda: len(bench.status()["deployments"]) == 2)
+    terminal = Terminal(running(bench.argv("watch")))
+    assert terminal.wait() == 0
+    assert sorted(terminal.lines) == ["db.example.org: done", "web.example.org: done"]
+    assert "web.example.org helper: hostname" in terminal.text
+    assert "db.example.org helper: hostname" in terminal.text
+    for process in processes:
+        assert process.wait(30) == 0
+        process.communicate()
+
+
+# --- a terminal, and no room ------------------------------------------------------------------------------------------
+
+
+def test_create_by_hand_shows_a_bar_and_leaves_the_log(bench: Watched) -> None:
+    bench.prelude += SLOW
+    grow(bench)
+    terminal = Terminal(lambda output: bench.start(fake_qemu.good(), output=output, TERM="xterm"))
+    assert terminal.wait(60) == 0, terminal.text
+    assert re.search(r"writing image: +\d+%\|.*/16\.0M \[00:0\d<", terminal.text), terminal.text
+    assert "helper: hostname ..." in terminal.text
+    lines = terminal.lines
+    assert [line for line in lines if not re.match(r"\d\d:\d\d:\d\d +\S", line)] == []
+    assert not any("%|" in line or line.endswith("...") for line in lines)
+    assert lines[-1].split()[1] == "total"
+
+
+def test_nothing_of_a_bar_in_ganetis_log(bench: Watched) -> None:
+    bench.prelude += SLOW
+    grow(bench)
+    ended = bench.create(fake_qemu.good(), TERM="xterm")
+    assert ended.code == 0
+    assert "\r" not in ended.log
+    assert "%|" not in ended.log
