@@ -1,20 +1,20 @@
 """A disk as a stream of its bytes: export and import
 
 The stream is the disk's raw bytes, as Ganeti's own and most other OS providers write it. On import a stream that was
-compressed with gzip or zstd is recognised, and the disk may have another size than the one that was exported: the rest
-of a larger one is zero, and what a smaller one lacks must be zero in the stream.
+compressed is recognised and unpacked in a confined child, and the disk may have another size than the one that was
+exported: the rest of a larger one is zero, and what a smaller one lacks must be zero in the stream.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import stat
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from helper_host.errors import ProviderError
 from helper_host.image import kernel
@@ -29,10 +29,14 @@ PIECE = 1 << 20
 """Bytes handled at once."""
 EXCESS_MAX = 1 << 40
 """Zeros behind the disk's end are read and dropped up to here; an endless stream ends."""
-SIP = 512
-"""Bytes of zstd unpacked at once: four bytes may become 128 KiB, and its library has no bound on what comes out."""
-WINDOW_MAX = 128 << 20
-"""Most memory a zstd frame may ask for: what `zstd --long` makes, and the zstd tool takes by default."""
+MAGICS = (
+    (b"\x1f\x8b\x08", "gzip"),
+    *((b"BZh%d1AY&SY" % level, "bzip2") for level in range(1, 10)),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+)
+"""First bytes, as many as there are: a disk may well begin with some of them."""
+MAGIC_MAX = max(len(magic) for magic, _ in MAGICS)
 POLL = 0.5
 """Seconds after which a silent stream's reader looks at `cancel`."""
 
@@ -106,21 +110,21 @@ def import_stream(source: int, disk: Disk, progress: Progress, cancel: threading
         if cancel.is_set():
             raise interrupted()
 
-    pieces = _pieces(_plain(_received(source, cancel)))
-    first = next(pieces, None)
-    if first is None:
-        raise ProviderError("E-STREAM", "The stream to import is empty", "look at the export")
-    target = Target(disk, disk.size, check)
-    try:
-        known_zero = target.prepare(disk.size)
-        end = _fill(target, first, pieces, progress)
-        if not known_zero and end < disk.size:
-            target.zero(end, disk.size - end)
-        disk.sync()
-        target.write_kept()
-        disk.sync()
-    except OSError as error:
-        raise write_failed(disk, error) from None
+    with contextlib.closing(_pieces(_plain(source, cancel))) as pieces:
+        first = next(pieces, None)
+        if first is None:
+            raise ProviderError("E-STREAM", "The stream to import is empty", "look at the export")
+        target = Target(disk, disk.size, check)
+        try:
+            known_zero = target.prepare(disk.size)
+            end = _fill(target, first, pieces, progress)
+            if not known_zero and end < disk.size:
+                target.zero(end, disk.size - end)
+            disk.sync()
+            target.write_kept()
+            disk.sync()
+        except OSError as error:
+            raise write_failed(disk, error) from None
     return WriteResult(min(end, disk.size), target.written, time.monotonic() - started)
 
 
@@ -233,82 +237,33 @@ def _received(source: int, cancel: threading.Event) -> Iterator[bytes]:
         yield data
 
 
-def _plain(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _plain(source: int, cancel: threading.Event) -> Iterator[bytes | bytearray]:
     """The stream without its compression, in parts of at most `PIECE` bytes"""
     first = b""
-    while len(first) < 4:
-        chunk = next(chunks, b"")
-        if not chunk:
-            break
+    for chunk in _received(source, cancel):
         first += chunk
-    if first.startswith(b"\x1f\x8b\x08"):
-        return _gunzip(first, chunks)
-    if first.startswith(b"\x28\xb5\x2f\xfd"):
-        return _unzstd(first, chunks)
-    return _chained(first, chunks)
+        if len(first) >= MAGIC_MAX:
+            break
+    packed = next((name for magic, name in MAGICS if first.startswith(magic)), "")
+    if not packed:
+        return _chained(first, source, cancel)
+    from helper_host.image.compressions import COMPRESSIONS
+    from helper_host.image.unpacking import unpacked
+
+    return unpacked(lambda stop: _chained(first, source, stop), COMPRESSIONS[packed], cancel, _broken)
 
 
-def _chained(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _chained(first: bytes, source: int, cancel: threading.Event) -> Iterator[bytes]:
     if first:
         yield first
-    yield from chunks
+        yield from _received(source, cancel)
 
 
-def _gunzip(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """All members of a gzip stream; zeros after the last are padding"""
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        for chunk in _chained(first, chunks):
-            data = chunk
-            while data:
-                if inflate.eof:
-                    data = data.lstrip(b"\0")
-                    if not data:
-                        break
-                    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-                yield inflate.decompress(data, PIECE)
-                data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-        while not inflate.eof:
-            rest = inflate.decompress(b"", PIECE)
-            if not rest:
-                raise _broken("gzip")
-            yield rest
-    except zlib.error:
-        raise _broken("gzip") from None
+def _broken(cause: str, _remedy: str) -> ProviderError:
+    return ProviderError("E-STREAM", f"The stream's {cause}", "look at the export")
 
 
-def _unzstd(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """All frames of a zstd stream"""
-    try:
-        import zstandard
-    except ImportError:
-        raise ProviderError(
-            "E-NODE", "The stream is compressed with zstd and python's zstandard is missing", "install it"
-        ) from None
-    unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW_MAX)
-    frame = unpacker.decompressobj()
-    started = False
-    try:
-        for chunk in _chained(first, chunks):
-            for start in range(0, len(chunk), SIP):
-                data = chunk[start : start + SIP]
-                while data:
-                    if frame.eof:
-                        frame = unpacker.decompressobj()
-                    started = True
-                    yield frame.decompress(data)
-                    data = frame.unused_data if frame.eof else b""
-        if started and not frame.eof:
-            raise _broken("zstd")
-    except zstandard.ZstdError:
-        raise _broken("zstd") from None
-
-
-def _broken(name: str) -> ProviderError:
-    return ProviderError("E-STREAM", f"The stream's {name} data is damaged or ends early", "look at the export")
-
-
-def _pieces(parts: Iterator[bytes]) -> Iterator[bytearray]:
+def _pieces(parts: Iterator[bytes | bytearray]) -> Generator[bytearray]:
     """Parts of any length as pieces of `PIECE` bytes, the last one shorter"""
     piece = bytearray()
     for part in parts:

@@ -47,7 +47,7 @@ def opened(places: Places) -> Opener:
         path = Path(places.folders[0]) / "image"
         path.write_bytes(content)
         image = open_image(str(path), places=places, image_format=image_format, integrity=integrity)
-        assert image is not None
+        assert isinstance(image, Image)
         return image
 
     return make

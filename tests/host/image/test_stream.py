@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
+import lzma
 import os
 import random
 import subprocess
@@ -121,8 +123,11 @@ def test_export_that_nobody_reads(tmp_path: Path) -> None:
     os.close(end)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("old", [b"", OLD], ids=["fresh", "reused"])
-@pytest.mark.parametrize("packed", ["raw", "gzip", "gzip members", "gzip padded", "zstd", "zstd frames"])
+@pytest.mark.parametrize(
+    "packed", ["raw", "gzip", "gzip members", "gzip padded", "zstd", "zstd frames", "bzip2", "xz", "xz streams"]
+)
 @pytest.mark.parametrize("extra", [0, 3 * MIB])
 def test_import(tmp_path: Path, old: bytes, packed: str, extra: int) -> None:
     half = len(CONTENT) // 2
@@ -134,6 +139,9 @@ def test_import(tmp_path: Path, old: bytes, packed: str, extra: int) -> None:
         "gzip padded": gzip.compress(CONTENT, 1) + bytes(10_000),
         "zstd": zstd(CONTENT),
         "zstd frames": zstd(CONTENT[:half]) + zstd(CONTENT[half:]),
+        "bzip2": bz2.compress(CONTENT, 1),
+        "xz": lzma.compress(CONTENT, preset=0),
+        "xz streams": lzma.compress(CONTENT[:half], preset=0) + bytes(8) + lzma.compress(CONTENT[half:], preset=0),
     }[packed]
     path = disk_of(tmp_path, len(CONTENT) + extra, old)
     result = imported(content, path)
@@ -141,6 +149,7 @@ def test_import(tmp_path: Path, old: bytes, packed: str, extra: int) -> None:
     assert result.size == len(CONTENT)
 
 
+@pytest.mark.programs
 def test_import_in_drips(tmp_path: Path) -> None:
     content = gzip.compress(b"\1" * 1000)
 
@@ -181,6 +190,7 @@ def test_empty_stream_leaves_the_disk_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == OLD * MIB
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 @pytest.mark.parametrize("damage", ["cut off", "flipped", "garbage after"])
 def test_damaged_compression(tmp_path: Path, kind: str, damage: str) -> None:
@@ -198,6 +208,7 @@ def test_damaged_compression(tmp_path: Path, kind: str, damage: str) -> None:
     assert path.read_bytes()[:HEAD] == bytes(HEAD)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_bombs(tmp_path: Path, kind: str) -> None:
     """Data that unpacks to a hundred times the disk ends at the disk's end, in little memory"""
