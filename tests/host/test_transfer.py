@@ -59,12 +59,13 @@ class Got:
         patience = options.pop("patience", QUICK)
         self.cancel: threading.Event = options.pop("cancel", threading.Event())
         self.notices: list[str] = []
-        self.bytes = bytearray()
+        self.bytes = b""
         self.facts: Facts | None = None
         self.error: Exception | None = None
         self.largest = 0
         host = server.origin.partition("://")[2]
         url = f"{server.origin.partition('://')[0]}://me:{SECRET}@{host}{path}"
+        parts = []
         since = time.monotonic()
         with Transfer(
             url,
@@ -78,11 +79,12 @@ class Got:
             try:
                 self.facts = transfer.open(**opening)
                 for block in transfer.blocks():
-                    self.bytes += block
+                    parts.append(block)
                     self.largest = max(self.largest, len(block))
             except (FetchError, Changed, ProviderError) as error:
                 self.error = error
         self.seconds = time.monotonic() - since
+        self.bytes = b"".join(parts)
         assert (
             SECRET not in f"{self.error} {self.error!r} {getattr(self.error, 'cause', '')} {self.notices} {self.facts}"
         )

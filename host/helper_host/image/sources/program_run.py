@@ -26,8 +26,8 @@ ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
+    "IMAGE_SIZE_FD": "3",
 }
-SIZE_FD = "IMAGE_SIZE_FD"
 PIPE = 1 << 20
 """What the kernel lets everybody have (fs.pipe-max-size)."""
 BLOCK = 1 << 19
@@ -80,12 +80,12 @@ class ProgramContent(Streamed):
             os.write(paper, f"{reference}\n".encode())
             os.lseek(paper, 0, os.SEEK_SET)
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", SUPERVISOR, str(lifeline), self._path, argument],
+                [sys.executable, "-I", "-S", SUPERVISOR, str(lifeline), str(theirs[2]), self._path, argument],
                 stdin=paper,
                 stdout=theirs[0],
                 stderr=theirs[1],
                 pass_fds=(theirs[2], lifeline),
-                env={**ENVIRONMENT, SIZE_FD: str(theirs[2])},
+                env=ENVIRONMENT,
                 cwd="/",
                 umask=0o077,
                 start_new_session=True,
@@ -120,7 +120,7 @@ class ProgramContent(Streamed):
 
     def _blocks(self) -> Iterator[bytes]:
         poll = select.poll()
-        for descriptor in (self._stdout, self._stderr):
+        for descriptor in (self._stdout, self._stderr, self._size_fd):
             poll.register(descriptor, select.POLLIN)
         silent = 0.0
         while True:
@@ -130,6 +130,8 @@ class ProgramContent(Streamed):
                 raise interrupted()
             if self._stderr in ready and not self._words.read(self._stderr):
                 poll.unregister(self._stderr)
+            if self._size_fd in ready and not self._read_size():
+                poll.unregister(self._size_fd)
             if self._stdout in ready:
                 silent = 0.0
                 block = os.read(self._stdout, BLOCK)
@@ -148,20 +150,24 @@ class ProgramContent(Streamed):
                 )
         self._finish()
 
-    def _read_size(self) -> None:
-        """What there is of the line with the size; it may come at any time"""
+    def _read_size(self) -> bool:
+        """What there is of the line with the size, which may come at any time; False: there won't be more"""
         if self.size is not None or not self._open:
-            return
+            return False
+        more = True
         with suppress(BlockingIOError):
-            while len(self._size_line) < SIZE_LINE_MAX and (part := os.read(self._size_fd, SIZE_LINE_MAX)):
+            while len(self._size_line) < SIZE_LINE_MAX and more:
+                part = os.read(self._size_fd, SIZE_LINE_MAX)
                 self._size_line += part
+                more = bool(part)
         line, newline, _ = self._size_line.partition(b"\n")
         if not newline and len(self._size_line) < SIZE_LINE_MAX:
-            return
+            return more
         match = SIZE_LINE.fullmatch(line)
         if match is None:
             raise self._failed("printed a size that is none")
         self.size = int(match[1])
+        return False
 
     def _finish(self) -> None:
         """All bytes came: were they all?"""

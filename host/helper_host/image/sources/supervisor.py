@@ -1,7 +1,8 @@
 """Runs a program, and sees to it that neither it nor what it starts outlives whoever wanted it
 
 A file of its own, run by `python -I -S`: with the descriptor of a pipe whose other end only the wanting process has,
-and the program with its argument. What PR_SET_PDEATHSIG can't do: it reaches the program, and not its children.
+the one that becomes the program's third, and the program with its argument. What PR_SET_PDEATHSIG can't do: it reaches
+the program, and not its children.
 """
 
 import os
@@ -9,13 +10,19 @@ import select
 import signal
 import sys
 
+SIZE_FD = 3
 
-def main(lifeline: int, argv: list[str]) -> int:
+
+def main(lifeline: int, size: int, argv: list[str]) -> int:
     """Run it; its exit status, 128 and the signal's number where one has ended it"""
     os.set_inheritable(lifeline, False)
+    os.set_inheritable(size, False)
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
+        # shells know descriptors of one digit; dup2 leaves one that is in its place already as it is
+        os.dup2(size, SIZE_FD)
+        os.set_inheritable(SIZE_FD, True)
         # Python ignores it, and who writes to a pipe that nobody reads shall end
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -29,7 +36,7 @@ def main(lifeline: int, argv: list[str]) -> int:
         os.setpgid(child, child)
     except OSError:
         pass  # it has become the program already
-    for number in (0, 1, 2, *map(int, filter(str.isdigit, os.environ.get("IMAGE_SIZE_FD", "").split()))):
+    for number in (0, 1, 2, size):
         # whoever reads there waits for the program's end, not for ours
         os.close(number)
     ended = os.pidfd_open(child)
@@ -46,4 +53,4 @@ def main(lifeline: int, argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

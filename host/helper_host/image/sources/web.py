@@ -65,6 +65,10 @@ def open_url(reference: str, places: Places, integrity: Integrity) -> Content:
             f"{http.shown(reference)} comes without encryption and without a checksum or signature:"
             " anybody on the way can replace it"
         )
+    if places.cache.size:
+        from helper_host.image.cache.download import open_download
+
+        return open_download(reference, places, integrity)
     return DirectContent(reference, places, integrity)
 
 
