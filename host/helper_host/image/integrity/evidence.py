@@ -27,7 +27,8 @@ class Evidence:
     ) -> None:
         self._asked = asked
         self._settings = settings
-        self._places = places
+        # a list or a signature in the store may be named by its path
+        self._places = places._replace(folders=(places.store, *places.folders))
         self._report = report
         self._required = settings.require == "signature"
         self._near = _whereabouts(image, places)
@@ -49,7 +50,7 @@ class Evidence:
         name = f"{LIST} {place.shown}"
         content = fetching.get(place, self._places, limit=sums.LIMIT, parameter="image_checksum", what=LIST)
         # a signature's name is looked for next to what it signs
-        self._near = _beside(place, self._near)
+        self._near = self._near._replace(folder=_folder(place, self._places))
         asked = self._asked.signature and absolute(self._asked.signature, self._near)
         signer = None
         if asked is not None and asked != place:
@@ -89,18 +90,17 @@ class Evidence:
             raise
 
 
-def _whereabouts(image: str, places: Places) -> Whereabouts:
-    """Where the image is; one on the node is opened, since a name in the store may lack its suffix"""
-    if is_url(image) and image.partition("://")[0].lower() not in LOCAL:
-        return of_url(image)
-    content = sources.open_reference(image, places)
+def _whereabouts(reference: str, places: Places) -> Whereabouts:
+    """Where a file is; one on the node is opened, since a name in the store may lack its suffix"""
+    if is_url(reference) and reference.partition("://")[0].lower() not in LOCAL:
+        return of_url(reference)
+    content = sources.open_reference(reference, places)
     if content is None:
         raise AssertionError("an image that is none has nothing to check")
     with content:
         return of_path(content.path)
 
 
-def _beside(place: Reference, near: Whereabouts) -> Whereabouts:
-    """The folder of a list, and the image's name as before"""
-    there = of_url(place.text) if is_url(place.text) else of_path(place.text)
-    return near._replace(folder=there.folder)
+def _folder(place: Reference, places: Places) -> str:
+    """What a list's signature is looked for in"""
+    return (_whereabouts(place.text, places) if is_url(place.text) else of_path(place.text)).folder

@@ -42,7 +42,8 @@ class Bench:
     def verify(self, made: bytes) -> None:
         """Over the image, as a file at hand and as a stream"""
         for whole in (True, False):
-            with self.content(made) as content:
+            content = self.content(made)
+            with content:
                 if whole:
                     content.whole(quiet, threading.Event())
                     content.verify(quiet, threading.Event())
