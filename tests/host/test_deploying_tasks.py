@@ -77,7 +77,7 @@ def with_job() -> list[Any]:
     return steps
 
 
-def job(bench: Node) -> tuple[protocol.Job, dict[str, bytes]]:
+def job(bench: Bench) -> tuple[protocol.Job, dict[str, bytes]]:
     """The job that the helper got, and its payload files"""
     drive = pycdlib.PyCdlib()
     # it ends where the disk does, not where the drive would
