@@ -13,7 +13,7 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from helper_host import confine, seccomp
 from helper_host.errors import ProviderError
@@ -178,7 +178,7 @@ def unpacked(
     cancel: threading.Event,
     problem: Problem,
     watch: Callable[[int], None] = lambda _pid: None,
-) -> Iterator[bytearray]:
+) -> Generator[bytearray]:
     """The plain bytes, in pieces of `PIECE` and a last shorter one; the same buffer each time
 
     It ends well only if `feed` did, to its end, and the child has unpacked all of it and found nothing wrong. Whoever
