@@ -39,6 +39,7 @@ def serving(folder: Path, *, password: str) -> Iterator[Server]:
         def send(self, data: bytes) -> Any:
             sent = super().send(data)
             if server.cut and self.tot_bytes_sent > server.cut:
+                self.cmd_channel.respond("426 Connection closed; transfer aborted.")
                 self.close()
             return sent
 
