@@ -44,6 +44,16 @@ def parameters_table() -> str:
     return parameters.table()
 
 
+def aliases() -> str:
+    """Others' names for OS parameters"""
+    rows = [
+        (f"`{name}`", alias.provider, f"`{row.name}`", f"`{_short(alias.example)}`")
+        for row in parameters.Parameters.rows.values()
+        for name, alias in row.aliases.items()
+    ]
+    return _table(("there", "whose", "here", "for example"), rows)
+
+
 def built_in_tasks() -> str:
     """The manual of each"""
     known = builtin.tasks()
@@ -219,6 +229,7 @@ def kit() -> str:
 
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "parameters": parameters_table,
+    "aliases": aliases,
     "built-in-tasks": built_in_tasks,
     "task-fields": task_fields,
     "option-fields": option_fields,
@@ -281,6 +292,10 @@ def _example_context() -> api.Context:
         variables=facts,
         properties={"OSFAMILY": "linux"},
     )
+
+
+def _short(example: str) -> str:
+    return example if len(example) <= 40 else f"{example[:37]}..."
 
 
 def _names(names: Iterable[str]) -> str:
