@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -147,8 +148,9 @@ def _remember(folder: str, stamp: list[list[object]]) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:
             json.dump(stamp, file)
         os.replace(temporary, path)
-    except OSError:
-        pass  # the next run hashes again
+    except OSError:  # the next run hashes again
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 def _sha256(path: str, cancel: threading.Event) -> str:

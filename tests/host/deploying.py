@@ -68,7 +68,7 @@ class Bench:
             part.chmod(0o755)
 
     def start(
-        self, scenario: list[Any], script: str = "create", output: int = subprocess.PIPE, **variables: str
+        self, scenario: list[Any], script: str = "create", *, output: int = subprocess.PIPE, **variables: str
     ) -> subprocess.Popen[bytes]:
         settings = {
             "qemu": fake_qemu.program(self.folder, scenario),
@@ -87,7 +87,7 @@ class Bench:
 
     def create(self, scenario: list[Any], **variables: str) -> Ended:
         since = time.monotonic()
-        return self.finish(self.start(scenario, **variables), since)
+        return self.finish(self.start(scenario, "create", output=subprocess.PIPE, **variables), since)
 
     def qemus(self) -> list[int]:
         """Process ids of the scripted QEMU"""

@@ -162,6 +162,28 @@ def test_a_monitor_that_is_not_there_or_not_roots(bench: Watched) -> None:
     assert not (bench.folder / "ran").exists()
 
 
+def test_a_signal_ends_it_in_spite_of_a_monitor_that_hangs(bench: Watched) -> None:
+    bench.monitor("trap '' TERM; exec sleep 600")
+    process = bench.start([*WAITING, ["hang"]])
+    bench.until("helper: hostname")
+    since = time.monotonic()
+    process.terminate()
+    failed(bench.finish(process, since), "E-INTERRUPTED", within=5)
+    assert bench.head_is_empty()
+
+
+def test_a_monitor_is_gone_when_its_deployment_was_killed(bench: Watched) -> None:
+    bench.monitor("echo $$ >pid; trap '' TERM; sleep 600; sleep 600")
+    process = bench.start([*WAITING, ["hang"]])
+    bench.until("helper: hostname")
+    pid = int((bench.folder / "pid").read_text())
+    process.kill()
+    process.communicate()
+    assert wait_for(lambda: not os.path.exists(f"/proc/{pid}"))
+    assert wait_for(lambda: not bench.state() or not bench.status()["deployments"][0]["alive"])
+    assert bench.create(fake_qemu.good()).code == 0, "and the next one can begin"
+
+
 # --- status and watch -------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +213,30 @@ def test_status_of_a_deployment_from_its_beginning_to_its_end(bench: Watched) ->
         r"No deployment is under way\.\n\nended:\n  web\.example\.org  done \d s ago", bench.tool("status").stdout
     )
     assert CANARY not in (bench.folder / "run" / f"{calling.INSTANCE}.last").read_text()
+
+
+def test_the_nodes_hooks_are_a_phase_too(bench: Watched) -> None:
+    hooks = bench.folder / "hooks"
+    hooks.mkdir(mode=0o755)
+    (hooks / "10-slow").write_text("#!/bin/sh\nsleep 1\n")
+    (hooks / "10-slow").chmod(0o755)
+    bench.settings["node_hooks"] = str(hooks)
+    process = bench.start(fake_qemu.good())
+    bench.until("hook 10-slow")
+    watched = bench.tool("watch", calling.INSTANCE)
+    assert (watched.returncode, watched.stdout.splitlines()[-1]) == (0, "web.example.org: done")
+    assert process.wait(20) == 0
+    process.communicate()
+
+
+def test_the_run_folder_of_a_variant_is_looked_at_too(bench: Watched) -> None:
+    variants = bench.folder / "settings" / "variants"
+    variants.mkdir(parents=True)
+    (variants / "quick.toml").write_text(f'run_folder = "{bench.folder}/other-run"\n')
+    process = bench.start([*WAITING, ["sleep", 1.5], *REST], OS_VARIANT="quick", INSTANCE_OS="helper+quick")
+    assert wait_for(lambda: [each["instance"] for each in bench.status()["deployments"]] == [calling.INSTANCE])
+    process.communicate()
+    assert bench.status()["ended"][calling.INSTANCE]["error"] == ""
 
 
 def test_no_secret_of_the_images_url_is_shown(bench: Watched) -> None:
@@ -320,3 +366,18 @@ def test_nothing_of_a_bar_in_ganetis_log(bench: Watched) -> None:
     assert ended.code == 0
     assert "\r" not in ended.log
     assert "%|" not in ended.log
+
+
+def test_a_full_run_folder_fails_nothing(bench: Watched) -> None:
+    folder = bench.folder / "run"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=0700", "none", folder], check=True)
+    try:
+        with pytest.raises(OSError, match="No space"):
+            (folder / "filler").write_bytes(bytes(64 * 1024))
+        ended = bench.create(fake_qemu.good())
+        assert ended.code == 0, ended.log
+        assert bench.is_deployed()
+        assert sorted(os.listdir(folder)) == ["filler"]
+    finally:
+        subprocess.run(["umount", folder], check=True)

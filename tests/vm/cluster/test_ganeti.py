@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -109,6 +110,17 @@ def test_a_failed_helper_leaves_nothing(cluster: Cluster, broken: str) -> None:
         path for path in cluster.capsule.path("/run/ganeti-instance-helper").glob("*/*") if "lock" not in path.name
     ]
     assert "helper-root" not in cluster.run(["ps", "axww", "-o", "args"]).text
+
+
+def test_status_knows_how_deployments_ended(cluster: Cluster, instance: str, broken: str) -> None:
+    cluster.add_instance(broken, {"image": "nowhere.raw"}, check=False)
+    told = json.loads(cluster.run(["ganeti-instance-helper", "status", "--json"]).text)
+    assert told["deployments"] == []
+    assert told["ended"][instance]["error"] == ""
+    assert any("write image" in line for line in told["ended"][instance]["timeline"])
+    assert told["ended"][broken]["error"].startswith("E-IMAGE-MISSING: ")
+    watched = cluster.run(["ganeti-instance-helper", "watch", instance], check=False)
+    assert watched.returncode == 3
 
 
 def test_login_by_key(cluster: Cluster, booted: str, ssh_key: Path) -> None:
