@@ -15,6 +15,8 @@ PUBLISHER, STRANGER, EXPIRED, REVOKED, RELEASE = (
 )
 LONG_AGO = "20200101T000000"
 WHEN_VALID = "20200201T000000"
+BEFORE_REVOCATION = b"an image".ljust(1 << 20, b"\0")
+"""What the revoked key has signed."""
 
 
 class Keys:
@@ -27,8 +29,8 @@ class Keys:
         # as distributions do it: the key that signs is one of the primary's
         self.fingerprints[RELEASE] = self._make(RELEASE, usage="cert")
         self.gpg("--passphrase", "", "--quick-add-key", self.fingerprints[RELEASE], "ed25519", "sign", "never")
-        self.signed_by_revoked = self.sign(b"content", REVOKED)
-        """Over `content`."""
+        # nothing can be signed with it later
+        self.signed_by_revoked = self.sign(BEFORE_REVOCATION, REVOKED)
         self.message_by_revoked = self.clear_sign(b"a list\n", REVOKED)
         certificate = home / "openpgp-revocs.d" / f"{self.fingerprints[REVOKED]}.rev"
         # gpg puts a colon there lest anybody revokes a key by accident

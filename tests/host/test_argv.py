@@ -17,6 +17,7 @@ from helper_host.ganeti.parameters import Parameters
 from tests import calling
 from tests.host import deploying, spy
 from tests.host.deploying import Bench
+from tests.host.signing import PUBLISHER, Keys
 from tests.host.vm import fake_qemu
 
 pytestmark = pytest.mark.root
@@ -32,6 +33,7 @@ CLOSED = {
     "skip_tasks": "machine-id",
 }
 """Values of a fixed set or numbers: nothing of a user's own wording can be in them."""
+SIGNATURE = f"{NEEDLE}.sig"
 TASK = """#!/bin/sh
 # /// task
 # api = 1
@@ -54,6 +56,7 @@ def values(image: Path, rough: str) -> dict[str, str]:
     return {
         "image": str(image),
         "image_checksum": f"sha256:{hashlib.sha256(image.read_bytes()).hexdigest()}",
+        "image_signature": SIGNATURE,
         "users": f"root {NEEDLE}",
         "password": f"{NEEDLE}{rough}",
         "ssh_keys": f"{calling.KEY.rpartition(' ')[0]} {NEEDLE}{rough}",
@@ -69,8 +72,10 @@ def values(image: Path, rough: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, keys: Keys) -> Iterator[Bench]:
     with deploying.checked(Bench(tmp_path)) as bench:
+        bench.settings["keyrings"] = str(keys.keyrings(tmp_path / "keyrings", PUBLISHER))
+        (bench.image.parent / SIGNATURE).write_bytes(keys.sign(bench.image.read_bytes()))
         tasks = tmp_path / "settings" / "tasks.d"
         tasks.mkdir(parents=True)
         (tasks / "org.example.text.sh").write_text(TASK)

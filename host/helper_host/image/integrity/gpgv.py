@@ -47,7 +47,7 @@ class Gpgv:
         *,
         signature: bytes | None,
         output_max: int = 0,
-        program: str = PROGRAM,
+        program: str = "",
     ) -> None:
         """Start it
 
@@ -55,10 +55,12 @@ class Gpgv:
             keyrings: in gpgv's formats
             signature: a detached one over what it is fed with; None: it is fed with a clear-signed message
             output_max: most bytes of the message that it unwraps
+            program: another than the usual one
 
         Raises:
             ProviderError: E-NODE
         """
+        program = program or PROGRAM
         check(program)
         self._cancel = cancel
         self._limits: dict[int, int] = {}
@@ -215,8 +217,9 @@ class Gpgv:
         )
 
 
-def check(program: str = PROGRAM) -> None:
+def check(program: str = "") -> None:
     """Whether it is installed; E-NODE"""
+    program = program or PROGRAM
     if not os.access(program, os.X_OK):
         raise ProviderError(
             "E-NODE",

@@ -16,7 +16,7 @@ from helper_host.image.integrity.checked import Checked
 from helper_host.image.integrity.checksum import Checksum
 from helper_host.image.integrity.signature import Signature
 from tests.host.image.conftest import Opener, quiet
-from tests.host.signing import EXPIRED, PUBLISHER, RELEASE, REVOKED, STRANGER, Keys
+from tests.host.signing import BEFORE_REVOCATION, EXPIRED, PUBLISHER, RELEASE, REVOKED, STRANGER, Keys
 
 pytestmark = pytest.mark.programs
 
@@ -101,7 +101,7 @@ def test_an_expired_key(bench: Bench) -> None:
 
 
 def test_a_revoked_key(bench: Bench) -> None:
-    bench.path.write_bytes(b"content")
+    bench.path.write_bytes(BEFORE_REVOCATION)
     bench.refused(bench.keys.signed_by_revoked, "key that was revoked: Revoked")
 
 
