@@ -30,7 +30,7 @@ QUEUED = 4
 RECORD = 1 << 14
 """Bytes of a TLS record (RFC 8446 section 5.1), which is what one read gives."""
 GATHER_SECONDS = 0.3
-"""Longer than this nobody waits for a block to become full."""
+"""Blocks are gathered where they are full within this time."""
 LOOK_SECONDS = 0.2
 """How often `cancel` is looked at."""
 RATE_MIN = 1024
@@ -305,45 +305,31 @@ class Transfer:
                 return
 
     def _gathered(self, body: Body) -> Iterator[bytes]:
-        """Blocks: full ones where the bytes come fast, what is there where they don't"""
+        """Full blocks where the bytes come fast, what is there where they don't: nobody waits for a rest then"""
         clock = _Clock(self._rules.silence_seconds)
         fast = False
+        burst, begun = 0, time.monotonic()
         while True:
-            parts: list[bytes] = []
-            broken = None
             since = time.monotonic()
             # twice: one that is silent ends by itself
             self._deadline = since + 2 * self._rules.silence_seconds
             try:
-                if fast:
-                    parts.append(body.full(BLOCK))
-                else:
-                    _gather(body, parts, since)
-            except FetchError as error:
-                broken = error
+                block = body.full(BLOCK) if fast else body.some(RECORD)
             finally:
                 self._deadline = float("inf")
-            took = time.monotonic() - since
-            block = b"".join(parts)
-            if block:
-                yield block
-            if self._too_slow or (block and clock.is_slow(len(block), took)):
+            now = time.monotonic()
+            if self._too_slow or (block and clock.is_slow(len(block), now - since)):
                 raise FetchError("comes too slowly", "see whether the server is well", passing=True)
-            if broken is not None:
-                raise broken
             if not block:
                 return
-            fast = took < GATHER_SECONDS
-
-
-def _gather(body: Body, parts: list[bytes], since: float) -> None:
-    """Reads, as long as they are worth to wait for; where one breaks, the ones before it are kept"""
-    size = 0
-    while size < BLOCK and (part := body.some(RECORD)):
-        parts.append(part)
-        size += len(part)
-        if time.monotonic() - since > GATHER_SECONDS:
-            return
+            if fast:
+                fast, burst, begun = now - since < GATHER_SECONDS, 0, now
+            else:
+                burst += len(block)
+                fast = burst >= BLOCK
+                if now - begun > GATHER_SECONDS:
+                    burst, begun = 0, now
+            yield block
 
 
 class _Clock:

@@ -75,7 +75,26 @@ def test_missing_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "-rf", "a/.b", "a/-b", "a//b", "a/", "../x", "a\nb", "a\0b", "a b", "ä", "$(x)", "a" * 201, "x\x1b[2J"]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "-rf",
+        "a/.b",
+        "a/-b",
+        "a//b",
+        "a/",
+        "../x",
+        "a\nb",
+        "a\0b",
+        "a b",
+        "ä",
+        "$(x)",
+        "a" * 201,
+        "x\x1b[2J",
+    ],
 )
 def test_names_that_are_none(places: Places, name: str) -> None:
     with pytest.raises(ProviderError, match="E-PARAMETER"):
@@ -83,9 +102,77 @@ def test_names_that_are_none(places: Places, name: str) -> None:
     assert code(name, places) == "E-PARAMETER"
 
 
-def test_none_is_no_image(places: Places) -> None:
-    check("none")
-    assert open_reference("none", places) is None
+@pytest.mark.parametrize("name", ["none", "null"])
+def test_none_is_no_image(places: Places, name: str) -> None:
+    check(name)
+    assert open_reference(name, places) is None
+
+
+def test_names_with_folders_where_the_settings_allow_them(places: Places) -> None:
+    folder = Path(places.store) / "debian" / "12"
+    folder.mkdir(parents=True)
+    (folder / "generic.raw").write_bytes(b"image")
+    check("debian/12/generic")
+    allowed = places._replace(subfolders=True)
+    assert content("debian/12/generic", allowed) == b"image"
+    assert content("local://debian/12/generic.raw", allowed) == b"image"
+    assert code("debian/12/generic", places) == "E-PARAMETER"
+    assert code("local://debian/12/generic", places) == "E-PARAMETER"
+    assert code("debian/12", allowed) == "E-IMAGE-REFUSED"
+    for name in ("../canary", "debian/../../canary", "debian/.hidden", "/".join("a" * 20)):
+        assert code(name, allowed) == "E-PARAMETER"
+
+
+def test_local_is_the_store(places: Places) -> None:
+    (Path(places.store) / "debian.raw").write_bytes(b"image")
+    assert content("local://debian", places) == b"image"
+    for reference in ("local://", "local://../canary", "local:///etc/shadow", "local://.hidden", "local://a b"):
+        with pytest.raises(ProviderError, match="E-PARAMETER"):
+            check(reference)
+        assert code(reference, places) == "E-PARAMETER"
+
+
+def test_file_is_a_path(places: Places) -> None:
+    folder = places.folders[0]
+    (Path(folder) / "my image?#.raw").write_bytes(b"image")
+    for url in (
+        f"file://{folder}/my%20image?#.raw",
+        f"file://localhost{folder}/my image%3f%23.raw",
+        f"FILE:{folder}/my image?#.raw",
+    ):
+        check(url)
+        assert content(url, places) == b"image"
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("file:///etc/shadow", "E-IMAGE-MISSING"),
+        ("file:///proc/self/environ", "E-IMAGE-MISSING"),
+        ("file:///dev/zero", "E-IMAGE-MISSING"),
+        ("file://{allowed}/../canary", "E-PARAMETER"),
+        ("file://{allowed}/%2e%2e/canary", "E-PARAMETER"),
+        ("file://{allowed}/a%00b", "E-PARAMETER"),
+        ("file://example.org/etc/shadow", "E-PARAMETER"),
+        ("file:etc/shadow", "E-PARAMETER"),
+        ("file://", "E-PARAMETER"),
+        ("local://../canary", "E-PARAMETER"),
+        ("ftp://127.0.0.1/etc/shadow", "E-PARAMETER"),
+        ("gopher://127.0.0.1/x", "E-PARAMETER"),
+        ("data:,x", "E-PARAMETER"),
+        ("json:{{}}", "E-PARAMETER"),
+        ("nbd://127.0.0.1/x", "E-PARAMETER"),
+    ],
+)
+def test_urls_that_reach_for_something_else(places: Places, canary: Path, reference: str, expected: str) -> None:
+    assert code(reference.format(allowed=places.folders[0]), places) == expected
+
+
+@pytest.mark.parametrize("name", ["pipe", "folder"])
+def test_file_urls_of_things_that_are_no_files(places: Places, name: str) -> None:
+    os.mkfifo(Path(places.folders[0]) / "pipe")
+    (Path(places.folders[0]) / "folder").mkdir()
+    assert code(f"file://{places.folders[0]}/{name}", places) == "E-IMAGE-REFUSED"
 
 
 def test_path_in_an_allowed_folder(places: Places) -> None:

@@ -10,7 +10,7 @@ from helper_host.image.integrity.base import Integrity
 from helper_host.image.sources import path
 from helper_host.image.sources.base import Places, Source, bad
 
-URL = re.compile(r"file:(?://(?:localhost)?)?(/.*)", re.IGNORECASE | re.DOTALL)
+URL = re.compile(r"file:(?:(?://(?:localhost)?)(?=/)|(?!//))(/.*)", re.IGNORECASE | re.DOTALL)
 
 
 def _path(reference: str) -> str:
