@@ -76,8 +76,10 @@ def open_image(
             return _unpacked(content, checked, compression, wanted)
         # what is at hand is looked at as a whole, and the others' ends when they come
         if not content.at_hand and _format(head := content.peek(PEEK), declared.format) == "raw":
-            from helper_host.image.stream_image import StreamImage
+            from helper_host.image.stream_image import StreamImage, too_small
 
+            if len(head) < SECTOR:
+                raise too_small(len(head))
             found = _found(head, declared.format, frame)
             return StreamImage(checked, shown_as="raw", hint=content.size, start=found, frame=frame)
         return Image(checked, declared.format or names.AUTO, progress, wanted.cancel, frame=frame)

@@ -148,6 +148,8 @@ class _Pass:
                         putter.put(self._offset + offset, full, length)
                     buffer, filled = putter.buffer(), 0
             self._progress(*self._image.done(done))
+        # what was to end may have ended as if that were all
+        self._check()
         if filled:
             held.append((done - filled, buffer, filled))
         return held
