@@ -31,7 +31,8 @@ KNOWN = NEWLINES | SECOND_DIRECTORY | ZERO_GRAINS | COMPRESSED | MARKERS
 DEFLATE = 1
 AT_END = 0xFFFFFFFFFFFFFFFF
 """Place of the directory: the footer says it. It is the last sector but one, between its marker and the end's."""
-MARKER_END, MARKER_FOOTER = 0, 3
+FOOTER_MARKER = struct.pack("<QII", 1, 0, 3).ljust(SECTOR, b"\0")
+END_MARKER = bytes(SECTOR)
 TABLE = 512
 """Entries of a table, which never differs."""
 GRAIN_MIN, GRAIN_MAX = 8, 4096
@@ -152,8 +153,7 @@ def _with_footer(fd: int, size: int, header: Header) -> Header:
     if at < SECTOR or size % SECTOR:
         raise refused("The vmdk image has no footer", INCOMPLETE)
     raw = read_exactly(fd, size, at, 3 * SECTOR, "vmdk image's footer")
-    markers = [struct.unpack_from("<QII", raw, start) for start in (0, 2 * SECTOR)]
-    if markers != [(1, 0, MARKER_FOOTER), (0, 0, MARKER_END)] or not raw.startswith(MAGIC, SECTOR):
+    if (raw[:SECTOR], raw[2 * SECTOR :]) != (FOOTER_MARKER, END_MARKER) or not raw.startswith(MAGIC, SECTOR):
         raise refused("The vmdk image has no footer", INCOMPLETE)
     footer = Header(*HEADER.unpack_from(raw, SECTOR))
     if footer.directory == AT_END or footer != header._replace(
