@@ -60,10 +60,10 @@ class Peer:
         self.socket.sendall(struct.pack(">QIII", client.OPTION_REPLY, client.OPT_GO, kind, len(data)) + data)
 
     def request(self) -> Request:
-        magic, *fields, length = struct.unpack(">IHHQQI", self.take(28))
+        magic, flags, command, cookie, offset, length = struct.unpack(">IHHQQI", self.take(28))
         assert magic == client.REQUEST
-        data = self.take(length) if fields[1] == client.WRITE else b""
-        self.seen.append(Request(*fields, length, data))
+        data = self.take(length) if command == client.WRITE else b""
+        self.seen.append(Request(flags, command, cookie, offset, length, data))
         return self.seen[-1]
 
     def reply(self, request: Request, error: int = 0, data: bytes = b"") -> None:
@@ -141,7 +141,7 @@ def test_zeros_are_written_where_the_server_knows_no_better() -> None:
 
 
 def test_several_are_under_way_and_answered_in_any_order() -> None:
-    order = []
+    order: list[int] = []
 
     def serve(peer: Peer) -> None:
         peer.greet()

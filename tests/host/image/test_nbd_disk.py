@@ -383,7 +383,7 @@ def test_a_read_only_disk_takes_no_writes(tmp_path: Path) -> None:
     with Server(new_disk(tmp_path / "disk", MIB)) as server, opened_at(server.uri, MIB, writable=False) as disk:
         assert disk.attach().read_only
         disk.write(b"x", 0)
-        with pytest.raises(OSError, match="not permitted|Invalid"):
+        with pytest.raises(OSError, match=r"not permitted|Invalid"):
             disk.sync()
     assert not any(server.file.read_bytes())
 

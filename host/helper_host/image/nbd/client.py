@@ -24,6 +24,9 @@ BUFFER = 4 << 20
 SILENCE_SECONDS = 60.0
 """A server that does nothing for so long is taken for dead."""
 
+SO_SNDBUFFORCE = 32
+"""include/uapi/asm-generic/socket.h: as SO_SNDBUF, but not bounded by net.core.wmem_max."""
+
 # handshake: magic numbers, flags, option and reply types
 NBDMAGIC, IHAVEOPT, OPTION_REPLY = 0x4E42444D41474943, 0x49484156454F5054, 0x3E889045565A9
 FIXED_NEWSTYLE, NO_ZEROES = 1, 2
@@ -73,8 +76,10 @@ class Connection:
         self.broken = False
         """Nothing more can be done here."""
         connected.settimeout(silence)
-        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            connected.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        try:
+            connected.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER)
+        except PermissionError:
+            pass  # without root it stays as it is
         try:
             self.size, self._flags = self._handshake()
         except BaseException:
