@@ -2,7 +2,7 @@
 
 version       what is installed here, in one line: the same on all nodes, or one of them is behind
               (gnt-cluster command ganeti-instance-helper version)
-check         whether the settings, every variant, the tasks and the helper image are in order
+check         whether the settings, every variant, the tasks, the helper image and the keyrings are in order
 parameters    the table of OS parameters, in Markdown
 settings      the commented example of config.toml
 errors        the table of error codes, in Markdown
@@ -62,6 +62,7 @@ def check() -> str:
     import threading
 
     from helper_host import customisation, helper_image, hooks, settings
+    from helper_host.image.integrity import evidence
 
     try:
         files = sorted(os.listdir(os.path.join(paths.SETTINGS, settings.VARIANTS)))
@@ -78,8 +79,10 @@ def check() -> str:
     for program in dict.fromkeys(each.qemu for each in loaded):
         if not os.access(program, os.X_OK):
             raise ProviderError("E-NODE", f"{program} is not there or can't be run", "install qemu-system-x86")
+    for each in loaded:
+        evidence.check_node(each)
     variants = f" and {len(names)} of variants" if names else ""
-    return f"settings{variants}, tasks, helper image, QEMU: in order"
+    return f"settings{variants}, tasks, helper image, QEMU, keyrings: in order"
 
 
 def parameters() -> str:

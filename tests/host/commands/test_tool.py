@@ -18,8 +18,10 @@ from helper_agent.protocol import AGENT_VERSION, PROTOCOL_VERSION
 from helper_host import helper_image, paths, settings
 from helper_host.commands import main, tool
 from helper_host.errors import CODES
+from helper_host.image.integrity import gpgv
 from helper_host.settings import Settings
 from tests.host.manifests import manifest
+from tests.host.signing import PUBLISHER, Keys
 
 MOTD = """#!/bin/sh
 # /// task
@@ -48,7 +50,8 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / helper_image.MANIFEST).write_text(json.dumps(manifest(dict.fromkeys(names, b""))))
     for name in names:
         (tmp_path / name).touch()
-    loaded = Settings.of(helper_image=str(tmp_path), qemu="/bin/true", tasks_folder=str(tmp_path / "tasks.d"))
+    folders = {"tasks_folder": str(tmp_path / "tasks.d"), "keyrings": str(tmp_path / "keyrings")}
+    loaded = Settings.of(helper_image=str(tmp_path), qemu="/bin/true", **folders)
     monkeypatch.setattr(settings, "load", lambda _variant="": loaded)
     return tmp_path
 
@@ -118,6 +121,28 @@ def test_check_looks_at_tasks_with_every_variants_settings(
     (image / "tasks.d" / "org.example.motd.sh").write_text("#!/bin/sh\n")
     assert tool.run(["check"]) == 1
     assert capsys.readouterr().err.startswith("E-TASKS: ")
+
+
+@pytest.mark.programs
+def test_check_looks_at_keys_and_what_checks_signatures(
+    image: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def says(message: str, **changed: object) -> None:
+        loaded = Settings.of(helper_image=str(image), qemu="/bin/true", keyrings=str(image / "keyrings"), **changed)
+        monkeypatch.setattr(settings, "load", lambda _variant="": loaded)
+        assert tool.run(["check"]) == (1 if message else 0)
+        assert capsys.readouterr().err.startswith(message)
+
+    monkeypatch.setattr(paths, "SETTINGS", str(image))
+    says("E-IMAGE-SIGNATURE: There is no key to check signatures with in ", require="signature")
+    says("", require="checksum")
+    keys.keyrings(image / "keyrings", PUBLISHER)
+    says("", require="signature")
+    monkeypatch.setattr(gpgv, "PROGRAM", "/nowhere/gpgv")
+    says("E-NODE: /nowhere/gpgv, which checks signatures of images, is not there", require="signature")
+    says("", require="checksum")
+    (image / "keyrings" / "bad.asc").write_text("no key")
+    says(f"E-SETTINGS: {image}/keyrings/bad.asc is not a keyring", require="none")
 
 
 @pytest.mark.parametrize(

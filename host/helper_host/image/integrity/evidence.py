@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from helper_host.errors import ProviderError
 from helper_host.image import sources
-from helper_host.image.integrity import fetching, keyrings, signature, sums
+from helper_host.image.integrity import fetching, gpgv, keyrings, signature, sums
 from helper_host.image.integrity.base import Integrity
 from helper_host.image.integrity.checksum import Checksum
 from helper_host.image.integrity.reference import LOCAL, Reference, Whereabouts, absolute, is_url, of_path, of_url
@@ -41,7 +41,9 @@ class Evidence:
         integrity = of_checksum(checksum) if checksum is not None else Integrity()
         if self._asked.signature is None:
             return integrity
-        detached = signature.Signature(self._detached(self._asked.signature), self._keys(), self._report)
+        detached = signature.Signature(
+            self._detached(self._asked.signature), keyrings.load(self._settings), self._report
+        )
         detached.try_out()
         return integrity._replace(checks=(*integrity.checks, detached))
 
@@ -54,10 +56,10 @@ class Evidence:
         asked = self._asked.signature and absolute(self._asked.signature, self._near)
         signer = None
         if asked is not None and asked != place:
-            signer = signature.verify(self._detached(asked), content, self._keys(), name)
+            signer = signature.verify(self._detached(asked), content, keyrings.load(self._settings), name)
         inside = signer is None and (asked is not None or self._required)
         if signature.is_clear_signed(content):
-            keys = self._keys(optional=signer is None and not inside)
+            keys = _keys(self._settings, optional=signer is None and not inside)
             content, around = signature.unwrap(content, keys, name, required=inside)
             signer = signer or around
         elif inside and asked is None:
@@ -80,14 +82,26 @@ class Evidence:
         place = absolute(reference, self._near)
         return fetching.get(place, self._places, limit=signature.LIMIT, parameter="image_signature", what=SIGNATURE)
 
-    def _keys(self, *, optional: bool = False) -> list[bytes]:
-        """What gpgv knows; nothing, where that is no fault"""
-        try:
-            return keyrings.load(self._settings)
-        except ProviderError as error:
-            if optional and error.code == "E-IMAGE-SIGNATURE":
-                return []
-            raise
+
+def check_node(settings: Settings) -> None:
+    """Whether the node has what its policy needs, and whether its keyrings are some; for people who ask beforehand
+
+    Raises:
+        ProviderError: E-NODE, E-SETTINGS, E-IMAGE-SIGNATURE
+    """
+    if settings.require == "signature":
+        gpgv.check()
+    _keys(settings, optional=settings.require != "signature")
+
+
+def _keys(settings: Settings, *, optional: bool) -> list[bytes]:
+    """What gpgv knows; nothing, where that is no fault"""
+    try:
+        return keyrings.load(settings)
+    except ProviderError as error:
+        if optional and error.code == "E-IMAGE-SIGNATURE":
+            return []
+        raise
 
 
 def _whereabouts(reference: str, places: Places) -> Whereabouts:
