@@ -1,4 +1,4 @@
-"""Follows docs/writing-a-task.md: its files are written and its shell blocks run, in their order"""
+"""Follows a page of docs/: its files are written and its shell blocks run, in their order"""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Step(NamedTuple):
     """To be written; "" of one that is to be run."""
     text: str
     remark: str
-    """vm: it needs root and a helper image."""
+    """vm: it needs root and a helper image; node: it is for a node's administrator."""
 
 
-def steps() -> list[Step]:
+def steps(page: Path = PAGE) -> list[Step]:
     """All, in their order"""
-    found = STEP.finditer(PAGE.read_text(encoding="utf-8"))
+    found = STEP.finditer(page.read_text(encoding="utf-8"))
     return [
         Step(each["file"] or "", each["content"] or each["commands"], (each["remark"] or "").strip()) for each in found
     ]
