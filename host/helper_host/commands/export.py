@@ -27,7 +27,7 @@ def run(environ: Mapping[str, str]) -> None:
     call = environment.read_transfer(environ, "EXPORT")
     log = Log(verbose=environment.debug_level(environ) > 0)
     monitor = Monitor(log)
-    with contextlib.ExitStack() as stack:
+    with contextlib.closing(monitor), contextlib.ExitStack() as stack:
         if call.path:
             size, where = stream.disk_size(call.path), call.path
             send = functools.partial(stream.export_stream, call.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ def run(environ: Mapping[str, str]) -> None:
     call = environment.read_transfer(environ, "IMPORT")
     log = Log(verbose=environment.debug_level(environ) > 0)
     monitor = Monitor(log)
-    with _open(call) as disk:
+    with contextlib.closing(monitor), _open(call) as disk:
         log.info(f"importing disk {call.index} of {call.instance}: {disk.size >> 20} MiB at {disk.name}")
         try:
             result = stream.import_stream(

@@ -62,6 +62,7 @@ def check() -> str:
     import threading
 
     from helper_host import customisation, helper_image, hooks, settings
+    from helper_host.progress import program as monitors
     from helper_host.image.integrity import evidence
 
     try:
@@ -76,6 +77,8 @@ def check() -> str:
         customisation.check(each, helper_image.load(each.helper_image))
     for folder in dict.fromkeys(each.node_hooks for each in loaded if each.node_hooks):
         hooks.find(folder)
+    for path in dict.fromkeys(each.progress_monitor for each in loaded if each.progress_monitor):
+        monitors.check(path)
     for program in dict.fromkeys(each.qemu for each in loaded):
         if not os.access(program, os.X_OK):
             raise ProviderError("E-NODE", f"{program} is not there or can't be run", "install qemu-system-x86")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from helper_host import trusted
 from helper_host.endings import ENDINGS
+from helper_host.errors import ProviderError
 from helper_host.log import Log, printable
 from helper_host.progress import snf_events
 from helper_host.progress.activity import BYTES, STEP, Activity
@@ -38,6 +39,26 @@ OUTPUT_MAX = 1 << 20
 PR_SET_PDEATHSIG = 1
 """include/uapi/linux/prctl.h."""
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+
+
+def check(path: str) -> None:
+    """Whether a deployment could start it; nothing is run
+
+    Raises:
+        ProviderError: E-SETTINGS
+    """
+    try:
+        trusted.check_way(path)
+        if not os.access(path, os.X_OK) or os.path.isdir(path):
+            raise trusted.Untrusted("is no program that can be run", f"chmod +x {path}")
+    except trusted.Untrusted as error:
+        raise _refused(path, error.why, error.remedy) from None
+    except OSError as error:
+        raise _refused(path, f"can't be run ({error.strerror})", "correct progress_monitor in the settings") from None
+
+
+def _refused(path: str, why: str, remedy: str) -> ProviderError:
+    return ProviderError("E-SETTINGS", f"The progress monitor runs as root, and {path} {why}", remedy)
 
 
 class Program(Sink):

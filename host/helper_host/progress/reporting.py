@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 from helper_agent.protocol import FAILURES
-from helper_host import http, outcomes, trusted
+from helper_host import outcomes, trusted
 from helper_host.endings import ignore_endings
 from helper_host.errors import ProviderError
+from helper_host.image.sources.shown import shown
 from helper_host.log import Log, printable
 from helper_host.monitor import Monitor
 from helper_host.progress.base import Outcome
@@ -16,12 +17,15 @@ from helper_host.progress.state import State
 from helper_host.request import Request
 from helper_host.runs import Run
 
+IMAGE_MAX = 200
+"""Characters of the image's name: a run's record has little room."""
+
 
 @contextlib.contextmanager
 def reporting(monitor: Monitor, request: Request, run: Run) -> Iterator[None]:
     """Tell of what is done meanwhile, and at the end how it ended; call from the main thread while there is no other"""
     instance, settings = request.instance.name, request.settings
-    facts = {"image": shown(request.parameters.image)} if request.parameters.image else {}
+    facts = {"image": shown(request.parameters.image)[:IMAGE_MAX]} if request.parameters.image else {}
     try:
         monitor.add(State(run.write, facts))
         if settings.progress_monitor:
@@ -34,11 +38,6 @@ def reporting(monitor: Monitor, request: Request, run: Run) -> Iterator[None]:
         raise
     ignore_endings()
     _finish(monitor, settings.run_folder, run, facts, Outcome())
-
-
-def shown(image: str) -> str:
-    """The image for people: of a URL only what holds no secrets"""
-    return (http.shown(image) if "://" in image else printable(image))[:500]
 
 
 def _add_program(monitor: Monitor, path: str, instance: str, log: Log) -> None:
