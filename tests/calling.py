@@ -77,8 +77,7 @@ def start(
     """
     os.makedirs(settings_folder, mode=0o755, exist_ok=True)
     with open(os.path.join(settings_folder, "config.toml"), "w", encoding="utf-8") as file:
-        # a JSON value of these types is a TOML value too
-        file.writelines(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+        file.writelines(f"{name} = {_toml(value)}\n" for name, value in settings.items())
     lines = [
         f"import sys; sys.path[:0] = {[os.path.join(REPOSITORY, part) for part in ('host', 'helper')]!r}",
         f"from helper_host import paths; paths.SETTINGS = {settings_folder!r}",
@@ -92,3 +91,10 @@ def start(
         stdout=output,
         stderr=subprocess.STDOUT,
     )
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{json.dumps(key)} = {_toml(each)}' for key, each in value.items())} }}"
+    # of the other types a JSON value is a TOML value too
+    return json.dumps(value)

@@ -93,13 +93,13 @@ class Transfer:
         *,
         checked: bool = False,
         notice: Callable[[str], None] = lambda _: None,
-        patience: Patience = PATIENCE,
+        patience: Patience | None = None,
     ) -> None:
         self._url, self._rules = url, rules
         self.cancel = cancel
         """May be replaced, between blocks."""
         self._headers_of = http.for_hosts(headers_by_host, url)
-        self._checked, self._notice, self._patience = checked, notice, patience
+        self._checked, self._notice, self._patience = checked, notice, patience or PATIENCE
         self._queue: queue.Queue[bytes | str | Facts | _End | BaseException] = queue.Queue(QUEUED)
         self._closed = threading.Event()
         self._body: Body | None = None
