@@ -28,12 +28,14 @@ CLOSED = {
     "image_format": "raw",
     "os_family": "linux",
     "root_partition": "77",
+    "partition": "no",
     "swap": "file:5171",
     "image_description": "no",
     "skip_tasks": "machine-id",
 }
 """Values of a fixed set or numbers: nothing of a user's own wording can be in them."""
 SIGNATURE = f"{NEEDLE}.sig"
+CONFIGURATION = f"{NEEDLE}.json"
 TASK = """#!/bin/sh
 # /// task
 # api = 1
@@ -57,6 +59,7 @@ def values(image: Path, rough: str) -> dict[str, str]:
         "image": str(image),
         "image_checksum": f"sha256:{hashlib.sha256(image.read_bytes()).hexdigest()}",
         "image_signature": SIGNATURE,
+        "config_url": f"file://{image.parent}/{CONFIGURATION}",
         "users": f"root {NEEDLE}",
         "password": f"{NEEDLE}{rough}",
         "ssh_keys": f"{calling.KEY.rpartition(' ')[0]} {NEEDLE}{rough}",
@@ -75,6 +78,7 @@ def values(image: Path, rough: str) -> dict[str, str]:
 def bench(tmp_path: Path, keys: Keys) -> Iterator[Bench]:
     with deploying.checked(Bench(tmp_path)) as bench:
         bench.settings["keyrings"] = str(keys.keyrings(tmp_path / "keyrings", PUBLISHER))
+        (bench.image.parent / CONFIGURATION).write_text("{}")
         (bench.image.parent / SIGNATURE).write_bytes(keys.sign(bench.image.read_bytes()))
         tasks = tmp_path / "settings" / "tasks.d"
         tasks.mkdir(parents=True)
