@@ -78,6 +78,9 @@ class Following(Content):
         self._inner: Content | None = None
         """What takes our place, once these bytes were given up."""
         self._interrupted = False
+        self._last_size = -1
+        self._moved = self._asked = time.monotonic()
+        """When the file was seen to have become larger, and when it was asked whether anybody writes it."""
 
     def peek(self, length: int) -> bytes:
         if self._inner is None:
@@ -156,17 +159,20 @@ class Following(Content):
 
     def _wait(self, position: int, cancel: threading.Event, seconds: float = float("inf")) -> Stands:
         """Until there is a byte at `position`, or it is known that there will be none, or `seconds` are over"""
-        began = asked = time.monotonic()
+        began = time.monotonic()
         while True:
             # the mode first: what is complete has its size
             is_complete = stat.S_IMODE(os.fstat(self._fd).st_mode) == objects.COMPLETE
             status = os.fstat(self._fd)
+            now = time.monotonic()
+            if status.st_size != self._last_size:
+                self._last_size = status.st_size
+                self._moved = self._asked = now
             if status.st_size > position:
                 return Stands.MORE
             if is_complete:
                 return Stands.COMPLETE
-            now = time.monotonic()
-            if not status.st_nlink or now - began > STUCK_SECONDS:
+            if not status.st_nlink or now - self._moved > STUCK_SECONDS:
                 return Stands.GIVEN_UP
             if cancel.is_set():
                 self._interrupted = True
@@ -175,8 +181,8 @@ class Following(Content):
                 return Stands.WAITING
             if self._leader is not None and self._leader.alive:
                 self._leader.wait(IDLE_SECONDS)
-            elif now - asked >= (0 if self._leader else IDLE_SECONDS):
-                asked = now
+            elif self._leader is not None or now - self._asked >= IDLE_SECONDS:
+                self._asked = now
                 self._take_over()
             else:
                 time.sleep(POLL_SECONDS)

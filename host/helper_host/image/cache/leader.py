@@ -222,7 +222,7 @@ class Leader:
             if before.sha256 and os.path.exists(self._folder.at(OBJECTS, before.sha256)):
                 self._adopt(before)
             return
-        self.state = before
+        self.state = before._replace(phase=records.ASKING)
         if part.position == before.size or part.is_complete:
             part.complete()
             self._put(before._replace(phase=records.ENDED, size=part.position, sha256=part.sha256()))

@@ -71,7 +71,7 @@ def hash_of(fd: int) -> str:
     return hashed(fd, os.fstat(fd).st_size).hexdigest()
 
 
-def hashed(fd: int, size: int) -> hashlib._Hash:
+def hashed(fd: int, size: int, progress: Callable[[int], None] = lambda _: None) -> hashlib._Hash:
     """A SHA-256 that has seen the file's first `size` bytes; OSError if there are fewer"""
     import hashlib
 
@@ -84,6 +84,7 @@ def hashed(fd: int, size: int) -> hashlib._Hash:
             raise OSError(5, "The file has become shorter")
         total.update(part)
         position += len(part)
+        progress(position)
     return total
 
 

@@ -68,6 +68,9 @@ class _Listener(ThreadingHTTPServer):
     request_queue_size = 64
     owner: Server
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that are killed are what this is for"""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
