@@ -62,8 +62,8 @@ def check() -> str:
     import threading
 
     from helper_host import customisation, helper_image, hooks, settings
-    from helper_host.progress import program as monitors
     from helper_host.image.integrity import evidence
+    from helper_host.progress import program as monitors
 
     try:
         files = sorted(os.listdir(os.path.join(paths.SETTINGS, settings.VARIANTS)))

