@@ -77,7 +77,9 @@ class Bench:
             "image_folders": [str(self.image.parent)],
             **self.settings,
         }
-        facts = calling.environment(calling.Disk(str(self.disk), DISK_SIZE), **self.parameters) | variables
+        facts = (
+            calling.environment(calling.Disk(str(self.disk), self.disk.stat().st_size), **self.parameters) | variables
+        )
         folder = str(self.folder / "settings")
         return calling.start(script, facts, folder, prelude=self.prelude, output=output, **settings)
 

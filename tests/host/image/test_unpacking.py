@@ -323,11 +323,11 @@ def test_the_head_of_less() -> None:
 
 
 SIZES: list[tuple[str, Callable[[bytes], bytes], int | None]] = [
-    ("gzip", PACK["gzip"], len(CONTENT)),
+    ("gzip", PACK["gzip"], None),
     ("bzip2", PACK["bzip2"], None),
     ("xz", PACK["xz"], len(CONTENT)),
     ("zstd", zstd, len(CONTENT)),
-    ("zstd", lambda data: zstd(b"") + zstd(data), None),
+    ("zstd", lambda data: zstd(data[:9]) + zstd(data[9:]), 9),
     ("zstd", zstandard.ZstdCompressor(write_content_size=False).compress, None),
 ]
 
@@ -335,8 +335,8 @@ SIZES: list[tuple[str, Callable[[bytes], bytes], int | None]] = [
 @pytest.mark.parametrize(("kind", "pack", "size"), SIZES)
 def test_the_size_that_a_file_claims(kind: str, pack: Callable[[bytes], bytes], size: int | None) -> None:
     packed = pack(CONTENT)
-    assert COMPRESSIONS[kind].plain_size(packed[:34_816], packed[-65536:]) in (size, size or 0)
-    assert COMPRESSIONS[kind].plain_size(packed[:20], b"") in (None, size, 0)
+    assert COMPRESSIONS[kind].plain_size(packed[:34_816], packed[-65536:]) == size
+    assert COMPRESSIONS[kind].plain_size(packed[:17], packed[-30:-1]) is None
 
 
 def test_a_bomb_of_zeros_is_small() -> None:
