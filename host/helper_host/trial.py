@@ -97,6 +97,8 @@ def run(trial: Trial, settings: Settings) -> str:
             # not a temporary one: what is known of this machine (KVM, the helper image) is remembered there
             run_folder=f"{settings.run_folder}/tasks",
             node_hooks="",
+            # there is no such instance
+            progress_monitor="",
             verbose=trial.verbose or settings.verbose,
         )
         with _originals_named(copies), _disk(trial, image, settings, f"{folder}/disk") as disk:

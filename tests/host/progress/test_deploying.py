@@ -354,11 +354,14 @@ def test_create_by_hand_shows_a_bar_and_leaves_the_log(bench: Watched) -> None:
     assert lines[-1].split()[1] == "total"
 
 
-def test_nothing_of_a_bar_in_ganetis_log(bench: Watched) -> None:
-    bench.prelude += SLOW
+def test_lines_and_nothing_of_a_bar_in_ganetis_log(bench: Watched) -> None:
+    bench.prelude += SLOW + "from helper_host.progress import log_lines\n"
+    bench.prelude += "log_lines.SECONDS, log_lines.SHARE_SECONDS, log_lines.SHORT = 0.2, 0.2, 0.0\n"
     grow(bench)
     ended = bench.create(fake_qemu.good(), TERM="xterm")
     assert ended.code == 0
+    assert re.search(r"writing image: \d+ of 16 MiB \(\d+ %\), [\d.]+ MiB/s, \d s left\n", ended.log), ended.log
+    assert re.search(r"writing image: 16 MiB in \d s, [\d.]+ MiB/s\n", ended.log), ended.log
     assert "\r" not in ended.log
     assert "%|" not in ended.log
 
