@@ -94,15 +94,15 @@ class Image:
         Raises:
             ProviderError: E-IMAGE-REFUSED, when they can't be read or unpacked
         """
-        if source is None:
-            into[:] = bytes(len(into))
-        elif isinstance(source, Packed):
-            self._reader.unpack(source, into)
-        else:
-            try:
+        try:
+            if source is None:
+                into[:] = bytes(len(into))
+            elif isinstance(source, Packed):
+                self._reader.unpack(source, into)
+            else:
                 read_into(self._fd, into, source)
-            except OSError as error:
-                raise unreadable(self.name, error) from None
+        except OSError as error:
+            raise unreadable(self.name, error) from None
 
     def check_map(self, cancel: threading.Event) -> int:
         """Walk the whole map once, so that a damaged image is refused before anything is written; bytes of data in it

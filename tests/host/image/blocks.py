@@ -224,7 +224,7 @@ def vmdk_stream(
 
 # ---- vhdx
 
-VHDX_METADATA, VHDX_BAT, VHDX_DATA = MIB, 2 * MIB, 3 * MIB
+VHDX_METADATA, VHDX_BAT, VHDX_DATA, VHDX_LOG = MIB, 2 * MIB, 3 * MIB, 4 * MIB
 
 
 def guid(text: str) -> bytes:
@@ -234,6 +234,7 @@ def guid(text: str) -> bytes:
 BAT, METADATA = guid("2DC27766-F623-4200-9D64-115E9BFD4A08"), guid("8B7CA206-4790-4B9A-B8FE-575F050F886E")
 FILE_PARAMETERS, DISK_SIZE = guid("CAA16737-FA36-4D43-B3B6-33F0AA44E76B"), guid("2FA54224-CD1B-4876-B211-5DBED83BF4B8")
 LOGICAL_SECTOR, PARENT = guid("8141BF1D-A96F-4709-BA47-F233A8FAAB5F"), guid("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C")
+PHYSICAL_SECTOR, DISK_ID = guid("CDA348C7-445D-4471-9CC9-E9885251C556"), guid("BECA12AB-B2E6-4523-93EF-C309E000C746")
 UNKNOWN = b"\x77" * 16
 
 
@@ -244,7 +245,7 @@ def checked(raw: bytes) -> bytes:
 
 
 def vhdx_header(sequence: int, *, log: bytes = bytes(16), version: int = 1, log_version: int = 0) -> bytes:
-    raw = struct.pack("<4s4xQ32x16sHHIQ", b"head", sequence, log, log_version, version, MIB, MIB)
+    raw = struct.pack("<4s4xQ32x16sHHIQ", b"head", sequence, log, log_version, version, MIB, VHDX_LOG)
     return checked(raw.ljust(4096, b"\0"))
 
 
@@ -268,7 +269,7 @@ def vhdx(
     data: bytes = PATTERN * MIB,
     signature: bytes = b"vhdxfile",
 ) -> bytes:
-    """Metadata at 1 MiB, table of blocks at 2 MiB, data at 3 MiB; `items` are further rows of the metadata's table"""
+    """Metadata at 1 MiB, table of blocks at 2 MiB, data at 3 MiB, log behind it; `items` are further metadata"""
     raw = bytearray(VHDX_DATA)
     raw[:8] = signature
     first, second = headers or (vhdx_header(1), vhdx_header(2))
@@ -281,12 +282,14 @@ def vhdx(
             (FILE_PARAMETERS, 64 * KIB, 8, 4),
             (DISK_SIZE, 64 * KIB + 8, 8, 6),
             (LOGICAL_SECTOR, 64 * KIB + 16, 4, 6),
+            (PHYSICAL_SECTOR, 64 * KIB + 20, 4, 6),
+            (DISK_ID, 64 * KIB + 24, 16, 6),
         )
         if row[0] not in without
     ]
     rows += items
     meta = struct.pack("<8s2xH20x", b"metadata", len(rows)) + b"".join(struct.pack("<16sIII4x", *row) for row in rows)
     raw[VHDX_METADATA : VHDX_METADATA + len(meta)] = meta
-    struct.pack_into("<IIQI", raw, VHDX_METADATA + 64 * KIB, block, flags, size, sector)
+    struct.pack_into("<IIQII16s", raw, VHDX_METADATA + 64 * KIB, block, flags, size, sector, 4096, b"\1" * 16)
     struct.pack_into(f"<{len(entries)}Q", raw, VHDX_BAT, *entries)
-    return bytes(raw) + data
+    return bytes(raw) + data + bytes(MIB)

@@ -61,11 +61,6 @@ GOOD: dict[str, tuple[str, bytes, bytes]] = {
         b"c" * MIB + b"b" * MIB + b"a" * MIB,
     ),
     "vdi last block cut": ("vdi", vdi(size=MIB // 2, blocks=1, data=PATTERN * (MIB // 2)), PATTERN * (MIB // 2)),
-    "vdi something before each block": (
-        "vdi",
-        vdi(extra=512, entries=(0, 1, 2), data=b"".join(b"\0" * 512 + c * MIB for c in (b"a", b"b", b"c"))),
-        b"a" * MIB + b"b" * MIB + b"c" * MIB,
-    ),
     "vdi small blocks": ("vdi", vdi(block=64 * KIB, size=3 * MIB, blocks=48, entries=(0,)), GRAIN_DISK),
     "vhd": ("vhd", vhd(), DISK),
     "vhd sectors never written": (
@@ -115,7 +110,7 @@ GOOD: dict[str, tuple[str, bytes, bytes]] = {
     "vhdx unmapped": ("vhdx", vhdx(entries=(3 * MIB | 3, 1, 3 * MIB | 6)), bytes(2 * MIB) + PATTERN * MIB),
     "vhdx something optional": (
         "vhdx",
-        vhdx(items=((UNKNOWN, 64 * KIB, 8, 0),), regions=region_tables(*REGIONS, (UNKNOWN, 0, 0, 0))),
+        vhdx(items=((UNKNOWN, 64 * KIB + 64, 8, 0),), regions=region_tables(*REGIONS, (UNKNOWN, 0, 0, 0))),
         DISK,
     ),
 }  # fmt: skip
@@ -135,7 +130,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "vdi wrapping disk": (vdi(size=(1 << 64) - 1), "its disk has"),
     "vdi odd blocks": (vdi(block=MIB + 512), "has blocks of"),
     "vdi no blocks": (vdi(block=0), "has blocks of 0"),
-    "vdi odd extra": (vdi(extra=1), "before each"),
+    "vdi something before each block": (vdi(extra=512), "512 before each"),
     "vdi map too small": (vdi(blocks=2), "too small"),
     "vdi map outside": (vdi(map_offset=1 << 30), "not inside the file"),
     "vdi map in the header": (vdi(map_offset=0), "not inside the file"),
@@ -249,7 +244,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "vhdx partial block": (vhdx(entries=(3 * MIB | 7, 0, 0)), "partly in another file"),
     "vhdx unknown state": (vhdx(entries=(3 * MIB | 5, 0, 0)), "entries that are not known"),
     "vhdx reserved bits": (vhdx(entries=(3 * MIB | 6 | 8, 0, 0)), "entries that are not known"),
-    "vhdx one block twice": (vhdx(size=5 * MIB, entries=(3 * MIB | 6,) * 5), "more data than its file"),
+    "vhdx one block twice": (vhdx(size=6 * MIB, entries=(3 * MIB | 6,) * 6), "more data than its file"),
 }
 DAMAGED: dict[str, bytes] = {
     "vmdk grain of no bytes": vmdk_stream(lengths={0: 0}),
@@ -357,7 +352,7 @@ WHERE = {
         [
             start + offset
             for start, count in (
-                (0, 16), (64 * KIB, 96), (192 * KIB, 96), (MIB, 160), (MIB + 64 * KIB, 24), (2 * MIB, 32)
+                (0, 16), (64 * KIB, 96), (192 * KIB, 96), (MIB, 224), (MIB + 64 * KIB, 40), (2 * MIB, 32)
             )
             for offset in range(count)
         ]

@@ -17,6 +17,7 @@ from helper_host.image.sources import Places
 
 from .builders import MIB
 from .conftest import content_of, deploy, new_disk
+from .test_block_formats import GOOD
 
 pytestmark = pytest.mark.programs
 
@@ -104,3 +105,23 @@ def test_onto_a_disk(tmp_path: Path, name: str, theirs: str, options: str) -> No
     with image:
         deploy(image, disk)
     assert disk.read_bytes() == source.read_bytes().ljust(96 * MIB, b"\0")
+
+
+OTHERWISE = {
+    "vdi small blocks": "QEMU reads blocks of 1 MiB only, VirtualBox makes others where it is told to",
+    "vhd sectors never written": "QEMU takes what is there for written, the specification and VirtualBox for zeros",
+    "vhd no sector written": "the same",
+    "vhd by VirtualBox": "QEMU believes the geometry, see vhd.GEOMETRY_CREATORS",
+    "vhdx second regions only": "QEMU looks at the first copy only",
+}
+"""Good images that we read in another way than QEMU, and why."""
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_qemu_reads_the_same_in_images_made_by_hand(tmp_path: Path, case: str) -> None:
+    name, content, disk = GOOD[case]
+    path, raw = tmp_path / "image", tmp_path / "raw"
+    path.write_bytes(content)
+    argv = ["qemu-img", "convert", "-f", "vpc" if name == "vhd" else name, "-O", "raw", str(path), str(raw)]
+    done = subprocess.run(argv, check=False, capture_output=True, timeout=120)
+    assert (done.returncode == 0 and raw.read_bytes() == disk) is (case not in OTHERWISE)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 
 import pytest
 
 from helper_host.errors import ProviderError
-from helper_host.image.formats import FORMATS, Extent, open_reader
-from helper_host.image.formats.magic import BOOT_SIGNATURE, MAGICS
+from helper_host.image.formats import FORMATS, Extent, decide, formats_at_end, formats_at_start, joined, open_reader
+from helper_host.image.formats.magic import BOOT_SIGNATURE, HEAD, MAGICS, TAIL
+from helper_host.image.formats.names import COMPRESSIONS
+from helper_host.image.image import Image
 from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 
@@ -19,6 +22,7 @@ from .conftest import Opener, content_of, deploy, new_disk
 
 FOREIGN = [magic for magic in MAGICS if magic.format != "qcow2"]
 READ_HERE = {row.name for row in FORMATS}
+UNPACKED_HERE = set(COMPRESSIONS.values())
 
 
 def with_magic(offset: int, signature: bytes, base: bytes = bytes(MIB)) -> bytes:
@@ -28,8 +32,9 @@ def with_magic(offset: int, signature: bytes, base: bytes = bytes(MIB)) -> bytes
 
 @pytest.mark.parametrize("magic", FOREIGN, ids=lambda magic: f"{magic.format}@{magic.offset}")
 def test_other_formats_are_not_taken_for_raw(opened: Opener, magic: tuple[str, int, bytes]) -> None:
-    hint = "" if magic[0] in READ_HERE else ".*image_format=raw"
-    with pytest.raises(ProviderError, match=f"E-IMAGE-REFUSED: .*{magic[0]}{hint}"):
+    words = {"": f"{magic[0]}.*image_format=raw", "read": magic[0], "unpacked": ""}
+    kind = "read" if magic[0] in READ_HERE else "unpacked" if magic[0] in UNPACKED_HERE else ""
+    with pytest.raises(ProviderError, match=f"E-IMAGE-REFUSED: .*{words[kind]}"):
         opened(with_magic(magic[1], magic[2]))
 
 
@@ -53,6 +58,81 @@ def test_qcow2_that_is_something_else_too(opened: Opener, magic: tuple[str, int,
 def test_qcow2_with_a_boot_sector(opened: Opener) -> None:
     with pytest.raises(ProviderError, match=r"several formats at once \(qcow2, mbr\)"):
         opened(with_magic(510, BOOT_SIGNATURE, qcow2()))
+
+
+# as grub-install writes it to a disk's first sector
+GRUB = (
+    b"\xeb\x63\x90".ljust(384, b"\x90")
+    + b"GRUB \0Geom\0Hard Disk\0Read\0 Error\r\n\0".ljust(62, b"\0")
+    + bytes(64)
+    + BOOT_SIGNATURE
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "verdict"),
+    [
+        (GRUB, b"", "raw"),
+        (GRUB + b"EFI PART", bytes(512), "raw"),
+        (bytes(1080) + b"\x53\xef", b"", "raw"),  # a bare ext filesystem
+        (GRUB, b"conectix" + bytes(504), "vhd"),
+        (GRUB, b"conectix" + bytes(503), "vhd"),
+        (b"conectix", b"conectix" + bytes(504), "vhd"),
+        (b"QFI\xfb\0\0\0\3", b"", "qcow2"),
+        (b"KDMV", b"KDMV" + bytes(1020), "vmdk"),
+        (bytes(64) + b"\x7f\x10\xda\xbe", b"", "vdi"),
+        (b"vhdxfile", b"", "vhdx"),
+        (b"QFI\xfb\0\0\0\3", b"conectix" + bytes(504), "several formats at once .qcow2, vhd."),
+        (with_magic(510, BOOT_SIGNATURE, b"conectix".ljust(512, b"\0")), b"", "several formats at once .vhd, mbr."),
+        (with_magic(510, BOOT_SIGNATURE, b"KDMV".ljust(512, b"\0")), b"", "several formats at once .vmdk, mbr."),
+        (bytes(0x8001) + b"CD001", b"", "looks like iso"),
+        (GRUB + bytes(0x8001 - 512) + b"CD001", b"", "several formats at once .iso, mbr."),
+        (bytes(512), b"koly" + bytes(508), "looks like dmg"),
+        (b"\x1f\x8b\x08", b"", "compressed .gzip."),
+        (with_magic(510, BOOT_SIGNATURE, b"\x1f\x8b\x08".ljust(512, b"\1")), b"", "compressed .gzip."),
+        (b"QFI\xfb\0\0\0\1", b"", "looks like qcow,"),
+        (b"LUKS\xba\xbe", b"", "looks like luks"),
+    ],
+)
+def test_verdict_by_both_ends(start: bytes, end: bytes, verdict: str) -> None:
+    """What a stream is taken for: by its head before it is written, and by its tail once that has come"""
+    file = start.ljust(HEAD, b"\0") + bytes(MIB) + end
+    found = joined(formats_at_start(file[:HEAD]), formats_at_end(file[-TAIL:], len(file)))
+    assert joined(formats_at_start(file), formats_at_end(file, len(file))) == found
+    try:
+        assert decide(found) == verdict
+    except ProviderError as error:
+        assert error.code == "E-IMAGE-REFUSED"
+        assert re.search(verdict, str(error))
+
+
+def test_too_few_bytes_to_judge_by() -> None:
+    with pytest.raises(ValueError, match="too few"):
+        formats_at_end(bytes(512), MIB)
+    assert formats_at_end(b"conectix" + bytes(504), 512) == ("vhd",)
+    assert formats_at_end(b"", 0) == formats_at_start(b"") == ()
+
+
+@pytest.mark.parametrize("name", sorted(READ_HERE - {"raw"}))
+def test_declared_is_what_it_must_be(opened: Opener, name: str) -> None:
+    """Whatever else its bytes look like is refused, even where the declared format isn't there at all"""
+    other = b"QED\0".ljust(MIB, b"\0")
+    with pytest.raises(ProviderError, match=f"E-IMAGE-REFUSED: The image is not {name} but looks like qed"):
+        opened(other, name)
+
+
+def test_image_that_can_not_be_read(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = opened(qcow2())
+
+    def fail(fd: int, buffers: object, offset: int) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    with pytest.raises(ProviderError, match=r"E-IMAGE-REFUSED: .*can't be read \(Input/output error\)"):
+        image.check_map(threading.Event())
+    monkeypatch.setattr(os, "pread", lambda *_: fail(0, [], 0))
+    with pytest.raises(ProviderError, match=r"E-IMAGE-REFUSED: .*can't be read \(Input/output error\)"):
+        open_reader(image.fileno(), 1 << 20, "auto")
 
 
 def test_raw_with_a_boot_sector(opened: Opener) -> None:
@@ -106,7 +186,7 @@ def test_holes_of_a_raw_image(places: Places, end: int) -> None:
         file.write(b"\1" * 65536)
         file.truncate(end)
     image = open_image("sparse", places=places)
-    assert image is not None
+    assert isinstance(image, Image)
     assert list(image.extents()) == [
         Extent(0, 2 * MIB, None),
         Extent(2 * MIB, 65536, 2 * MIB),
@@ -119,7 +199,7 @@ def test_only_holes(places: Places) -> None:
     with (Path(places.store) / "hole").open("wb") as file:
         file.truncate(1 << 40)
     image = open_image("hole", places=places)
-    assert image is not None
+    assert isinstance(image, Image)
     assert list(image.extents()) == [Extent(0, 1 << 40, None)]
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from helper_host.errors import ProviderError
 from helper_host.image.formats import open_reader
+from helper_host.image.image import Image
 from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 
@@ -77,7 +78,7 @@ def test_reads_what_qemu_reads(options: str, steps: list[tuple[str, tuple[int, i
                     command("qemu-img", "snapshot", "-c", f"s{pattern}", str(path))
         command("qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(path), str(raw))
         image = open_image(str(path), places=Places(folder, (folder,)))
-        assert image is not None and image.format == "qcow2"
+        assert isinstance(image, Image) and image.format == "qcow2"
         with image:
             image.check_map(threading.Event())
             assert content_of(image) == raw.read_bytes()
@@ -92,7 +93,7 @@ def test_compressed_by_qemu(tmp_path: Path, compression: str, cluster: str) -> N
     options = f"compression_type={compression},cluster_size={cluster}"
     command("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", options, str(raw), str(packed))
     image = open_image("packed", places=Places(str(tmp_path), ()))
-    assert image is not None
+    assert isinstance(image, Image)
     with image:
         assert content_of(image) == content
 

@@ -37,12 +37,15 @@ def open_reader(fd: int, size: int, name: str) -> Reader:
     Raises:
         ProviderError: E-IMAGE-REFUSED, and E-PARAMETER for a name that is no format
     """
-    found = formats_in(fd, size)
-    if name == "auto":
-        name = decide(found)
-    else:
-        check_declared(name, found)
-    return next(row for row in FORMATS if row.name == name).open(fd, size)
+    try:
+        found = formats_in(fd, size)
+        if name == "auto":
+            name = decide(found)
+        else:
+            check_declared(name, found)
+        return next(row for row in FORMATS if row.name == name).open(fd, size)
+    except OSError as error:
+        raise refused(f"The image can't be read ({error.strerror})", "look at its storage") from None
 
 
 def decide(found: tuple[str, ...]) -> str:

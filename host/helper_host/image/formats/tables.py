@@ -27,7 +27,11 @@ def read_exactly(fd: int, size: int, position: int, length: int, what: str) -> b
     if position < 0 or position + length > size:
         raise refused(f"The {what} is not inside the file", INCOMPLETE)
     buffer = bytearray(length)
-    if read_into(fd, memoryview(buffer), position) != length:
+    try:
+        count = read_into(fd, memoryview(buffer), position)
+    except OSError as error:
+        raise refused(f"The {what} can't be read ({error.strerror})", "look at its storage") from None
+    if count != length:
         raise refused(f"The {what} is cut off", INCOMPLETE)
     return bytes(buffer)
 

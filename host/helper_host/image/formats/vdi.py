@@ -24,7 +24,6 @@ FLAGS = 0x10100
 """VD_VDI_IMAGE_FLAGS_ZERO_EXPAND and VD_IMAGE_FLAGS_FIXED: neither changes how an image is read."""
 BLOCK_MIN, BLOCK_MAX = 64 * 1024, 256 << 20
 """Bytes of a block: VirtualBox makes 1 MiB, unless it is asked for another power of two."""
-EXTRA_MAX = 1 << 20
 FREE, ZERO = 0xFFFFFFFF, 0xFFFFFFFE
 """Entries without a place: never written, and known to be zeros."""
 PART = 1 << 14
@@ -38,8 +37,6 @@ class Header(NamedTuple):
     data_offset: int
     virtual_size: int
     block: int
-    extra: int
-    """Bytes of its own that each block has before its data."""
 
 
 def read_header(fd: int, size: int) -> Header:
@@ -69,8 +66,8 @@ def read_header(fd: int, size: int) -> Header:
         raise refused(f"The vdi image has sectors of {sector} bytes")
     if not 0 < virtual <= VIRTUAL_MAX:
         raise refused(f"The vdi image says its disk has {disk} bytes")
-    if not BLOCK_MIN <= block <= BLOCK_MAX or block & (block - 1) or extra % SECTOR or extra > EXTRA_MAX:
-        raise refused(f"The vdi image has blocks of {block} bytes and {extra} before each")
+    if not BLOCK_MIN <= block <= BLOCK_MAX or block & (block - 1) or extra:
+        raise refused(f"The vdi image has blocks of {block} bytes and {extra} before each", "convert it")
     needed = -(-virtual // block)
     if blocks < needed:
         raise refused("The vdi image's block map is too small for its disk")
@@ -78,7 +75,7 @@ def read_header(fd: int, size: int) -> Header:
         raise refused("The vdi image's block map is not inside the file", INCOMPLETE)
     if data_offset % SECTOR or data_offset < map_offset + needed * 4:
         raise refused("The vdi image's data begins before its block map ends")
-    return Header(map_offset, data_offset, virtual, block, extra)
+    return Header(map_offset, data_offset, virtual, block)
 
 
 class VdiReader:
@@ -106,9 +103,6 @@ class VdiReader:
                 offset = (first + index) * header.block
                 if place >= ZERO:
                     yield Extent(offset, min(blocks * header.block, self.virtual_size - offset), None)
-                elif header.extra:
-                    for number in range(blocks):
-                        yield self._data(offset + number * header.block, place + number, 1)
                 else:
                     yield self._data(offset, place, blocks)
 
@@ -116,7 +110,7 @@ class VdiReader:
         """So many blocks, side by side in the file"""
         header = self.header
         length = min(blocks * header.block, self.virtual_size - offset)
-        position = header.data_offset + place * (header.block + header.extra) + header.extra
+        position = header.data_offset + place * header.block
         if not is_inside(position, length, self._size):
             raise refused("The vdi image has data past its end", INCOMPLETE)
         return Extent(offset, length, position)

@@ -174,7 +174,8 @@ class VhdReader:
         if position == 0 or not is_inside(source, length, self._end):
             raise refused("The vhd image has data past its end", INCOMPLETE)
         sectors = length // SECTOR
-        bits = int.from_bytes(os.pread(self._fd, -(-sectors // 8), position), "big") >> -sectors % 8
+        bitmap = read_exactly(self._fd, self._end, position, -(-sectors // 8), "vhd image's bitmap")
+        bits = int.from_bytes(bitmap, "big") >> -sectors % 8
         done = 0
         while done < sectors:
             # the first sector is the highest bit

@@ -39,7 +39,7 @@ PHYSICAL_SECTOR = uuid.UUID("CDA348C7-445D-4471-9CC9-E9885251C556").bytes_le
 DISK_ID = uuid.UUID("BECA12AB-B2E6-4523-93EF-C309E000C746").bytes_le
 PARENT = uuid.UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C").bytes_le
 LENGTHS = {FILE_PARAMETERS: 8, DISK_SIZE: 8, LOGICAL_SECTOR: 4, PHYSICAL_SECTOR: 4, DISK_ID: 16}
-"""Bytes of each item of the metadata."""
+"""Bytes of each item of the metadata, all of which must be there."""
 LEAVE_ALLOCATED, HAS_PARENT = 1, 2
 BLOCK_MIN, BLOCK_MAX = MIB, 256 * MIB
 SIZE_MAX = 64 << 40
@@ -174,7 +174,7 @@ def read_metadata(fd: int, size: int, region: Region) -> Disk:
         if name in items or length != LENGTHS[name] or not METADATA_SIZE <= offset <= region.length - length:
             raise refused("The vhdx image has metadata twice, or some that is not where it should be")
         items[name] = read_exactly(fd, size, region.offset + offset, length, "vhdx image's metadata")
-    if not {FILE_PARAMETERS, DISK_SIZE, LOGICAL_SECTOR} <= items.keys():
+    if items.keys() != LENGTHS.keys():
         raise refused("The vhdx image lacks metadata", INCOMPLETE)
     block, flags = struct.unpack("<II", items[FILE_PARAMETERS])
     (virtual,) = struct.unpack("<Q", items[DISK_SIZE])
