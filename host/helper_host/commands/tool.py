@@ -8,6 +8,7 @@ settings      the commented example of config.toml
 errors        the table of error codes, in Markdown
 status        which deployments are under way on this node, how far they are, and how the last ones ended [--json]
 watch         the deployment of an instance, or all on this node, with a live bar each, until they end [INSTANCE]
+cache         the downloads that are kept here: list, prune, verify (cache --help)
 task          what authors of tasks need: new, lint, list, show, run (task --help)
 """
 
@@ -123,6 +124,10 @@ def run(arguments: Sequence[str]) -> int:
         from helper_host.commands import task
 
         return task.run(arguments[1:])
+    if arguments[:1] == ["cache"]:
+        from helper_host.commands import cache
+
+        return cache.run(arguments[1:])
     if arguments[:1] == ["status"]:
         from helper_host.commands import status
 

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from helper_host.image.cache import locks, objects, records
+from helper_host.image.cache import following, locks, objects, records
 from helper_host.image.cache.folder import OBJECTS, PARTS, UNWRITABLE, Folder, unusable
 from helper_host.image.cache.following import Following
 from helper_host.image.cache.leader import Leader
@@ -133,6 +133,8 @@ class _Search:
             fd = objects.open_used(self._folder.at(PARTS, f"{self._key}.{state.generation}.part"))
             if fd is not None:
                 return self._following(fd, state, None)
+        if time.monotonic() - max(self._since, state.when if state is not None else 0.0) > following.STUCK_SECONDS:
+            return self._wanted.direct(following.HANGS)
         time.sleep(POLL_SECONDS)
         return None
 

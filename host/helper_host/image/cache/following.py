@@ -27,6 +27,7 @@ IDLE_SECONDS = 0.1
 """After so long without bytes it is asked whether somebody writes them."""
 STUCK_SECONDS = 300.0
 """After so long whoever writes them has stopped or hangs: everybody goes on by himself."""
+HANGS = "another process that fetches it hangs"
 PROGRESS_SECONDS = 0.1
 NEVER = threading.Event()
 
@@ -151,9 +152,7 @@ class Following(Content):
         why = self._why_full()
         if why and not self._state.validators.for_range():
             raise no_room(self.name, Full(why))
-        self._wanted.places.warn(
-            f"{self.name} is not kept in the cache: {why or 'another process that fetches it hangs'}"
-        )
+        self._wanted.places.warn(f"{self.name} is not kept in the cache: {why or HANGS}")
         with closing(rest(self._wanted, position, self._state.validators, cancel)) as blocks:
             yield from blocks
 
@@ -226,7 +225,7 @@ class Following(Content):
         """Another file is in our place: no matter, as long as nobody has used a byte that is different there"""
         if self._leader is not None and self._leader.error is not None:
             raise self._leader.error
-        why = self._why_full()
+        why = self._why_full() or (HANGS if os.fstat(self._fd).st_nlink else "")
         inner = self._wanted.direct(why) if why else self._again()
         try:
             if inner.peek(len(self._given)) != self._given:

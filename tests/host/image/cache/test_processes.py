@@ -196,9 +196,12 @@ def test_another_head_is_refused(server: Server, node: Node) -> None:
             content.whole(lambda done, total: None, threading.Event())
 
 
-def test_one_who_hangs_doesnt_hold_up_the_others(server: Server, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("held", [0, 3 * MIB])
+def test_one_who_hangs_doesnt_hold_up_the_others(
+    server: Server, node: Node, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
     monkeypatch.setattr(following, "STUCK_SECONDS", 0.5)
-    server.hold_at = 3 * MIB
+    server.hold_at = held
     stopped = node.start(server.url())
     assert stopped.stdout is not None and stopped.stdout.readline().startswith("open")
     stopped.send_signal(signal.SIGSTOP)
