@@ -92,7 +92,9 @@ class Verdict(NamedTuple):
                 "E-DISK-IO", f"No space was left for the instance's disk{where}", "make room where the disk is stored"
             )
         return ProviderError(
-            "E-DISK-IO", f"A disk could not be {_PARTICIPLE[error.operation]}{where}", "see the node's kernel log"
+            "E-DISK-IO",
+            f"A disk could not be {_PARTICIPLE[error.operation]}{where}",
+            "see the node's kernel log, and the server of a disk that has a URI only",
         )
 
     def _late_problem(self, where: str) -> ProviderError:
