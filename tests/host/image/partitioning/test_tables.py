@@ -46,7 +46,7 @@ def filesystem(path: Path, size: int) -> Path:
 def opened(path: Path, frame: Any, image_format: str = "raw") -> Image:
     places = Places(str(path.parent), (str(path.parent),))
     image = open_image(str(path), places=places, image_format=image_format, frame=frame)
-    assert image is not None
+    assert isinstance(image, Image)
     return image
 
 
