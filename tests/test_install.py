@@ -93,7 +93,7 @@ def test_the_scripts_run_with_an_interpreter_and_modules_of_their_own(node: Node
     assert run(node.definition / "verify", OSP_USERS="root").returncode == 0
     result = run(node.definition / "create", OSP_IMAGE="x", PYTHONPATH=str(TOP / "host"))
     assert result.stderr.startswith("E-ENVIRONMENT: INSTANCE_NAME is not set")
-    probe = "import sys, helper_host, helper_agent, cryptography, pycdlib, zstandard\n"
+    probe = "import sys, helper_host, helper_agent, cryptography, pycdlib, tqdm, zstandard\n"
     probe += "print(*(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)), sep='\\n')"
     loaded = run(node.lib / "venv/bin/python3", "-I", "-c", probe)
     assert loaded.returncode == 0, loaded.stderr

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from helper_host import settings
 from helper_host.commands import main as script
-from helper_host.log import printable
+from helper_host.log import Log, printable
+from helper_host.monitor import Monitor
 
 if TYPE_CHECKING:
     from helper_host.image.cache.spec import CacheSpec
@@ -110,32 +111,14 @@ def _verify(_asked: argparse.Namespace, spec: CacheSpec) -> int:
     if not os.path.lexists(spec.folder):
         print("nothing is kept")
         return 0
-    found = verify(spec.folder, _bar())
+    with contextlib.closing(Monitor(Log())) as monitor:
+        found = verify(spec.folder, lambda done, total: monitor.progress("verifying", done, total))
     for copy in found.damaged:
         urls = ", ".join(copy.shown) or "(no URL has it any more)"
         print(printable(f"damaged, and removed: sha256:{copy.sha256}  {urls}"))
     damaged = f", {len(found.damaged)} damaged: look at the storage of {spec.folder}" if found.damaged else ""
     print(f"{found.intact} in order, {found.size / MIB:.1f} MiB{damaged}")
     return 1 if found.damaged else 0
-
-
-def _bar() -> Callable[[int, int], None]:
-    """Progress for whoever looks at a terminal, a line that writes over itself"""
-    if not sys.stderr.isatty():
-        return lambda _done, _total: None
-    said = 0.0
-
-    def show(done: int, total: int) -> None:
-        nonlocal said
-        now = time.monotonic()
-        if now - said > 0.2 or done == total:
-            said = now
-            share = 100 * done // max(total, 1)
-            end = "\r\033[K" if done == total else ""
-            sys.stderr.write(f"\r{done / MIB:.0f} of {total / MIB:.0f} MiB ({share} %){end}")
-            sys.stderr.flush()
-
-    return show
 
 
 def _mib(size: int) -> str:

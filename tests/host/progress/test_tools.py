@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 from helper_host.errors import ProviderError
 from helper_host.progress import program
 from tests import calling
-from tests.host.progress.pseudo_terminal import Terminal
+from tests.host.image.cache.server import serving
+from tests.host.image.cache.using import Node
+from tests.host.progress.pseudo_terminal import Terminal, running
 
 MIB = 1 << 20
 
@@ -47,3 +50,21 @@ def test_a_monitor_is_looked_at_by_check(tmp_path: Path) -> None:
         program.check(str(path))
     path.chmod(0o755)
     program.check(str(path))
+
+
+@pytest.mark.programs
+def test_cache_verify_by_hand(tmp_path: Path) -> None:
+    node = Node(tmp_path / "cache")
+    content = os.urandom(3 * MIB)
+    with serving() as server:
+        server.files["/image"] = content
+        node.get(server.url("/image"))
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "config.toml").write_text(f'cache_folder = "{node.folder}"\n')
+    code = f"import sys; sys.path[:0] = {sys.path!r}\nfrom helper_host import paths\n"
+    code += f"paths.SETTINGS = {str(tmp_path / 'settings')!r}\n"
+    code += "from helper_host.commands.tool import run\nsys.exit(run(['cache', 'verify']))"
+    terminal = Terminal(running([sys.executable, "-c", code]))
+    assert terminal.wait() == 0, terminal.text
+    assert re.search(r"verifying: +\d+%\|.*/3\.00M", terminal.text), terminal.text
+    assert terminal.lines == ["1 in order, 3.0 MiB"], "the bar is gone"
