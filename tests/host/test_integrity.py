@@ -6,9 +6,11 @@ while it is checked, without its head, so the disk doesn't look like a system.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,6 +267,36 @@ def test_one_flipped_bit_of_a_download(node: Node, server: web.Server, kind: str
     failed(ended, "E-IMAGE-CHECKSUM" if kind == "list" else "E-IMAGE-SIGNATURE")
     assert node.is_old() or node.head_is_empty()
     assert "go" not in ended.log.split()
+
+
+@pytest.mark.parametrize("kind", ["list", "signature"])
+@pytest.mark.parametrize("packed", ["system.raw.gz", "system.qcow2"])
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.parametrize("right", [True, False])
+def test_packed_images(node: Node, server: web.Server, kind: str, packed: str, remote: bool, right: bool) -> None:
+    """It is the file that is listed and signed, not the disk in it"""
+    plain = node.image
+    file = plain.parent / packed
+    if packed.endswith("gz"):
+        file.write_bytes(gzip.compress(plain.read_bytes()))
+    else:
+        convert = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(plain), str(file)]
+        subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
+    content = file.read_bytes()
+    signed = content if right else content + b"more"
+    node.put("SHA256SUMS", f"{hashlib.sha256(signed).hexdigest()}  {packed}\n".encode())
+    node.put(f"{packed}.sig", node.keys.sign(signed))
+    for name in (packed, "SHA256SUMS", f"{packed}.sig"):
+        server.answers[f"/{name}"] = web.content((plain.parent / name).read_bytes())
+    node.settings["cache_folder"] = str(node.folder / "cache")
+    node.parameters["image"] = server.url(f"/{packed}") if remote else str(file)
+    node.parameters |= {"image_checksum": "SHA256SUMS"} if kind == "list" else {"image_signature": "%.sig"}
+    if right:
+        node.good()
+        return
+    ended = node.create(NO_GO)
+    failed(ended, "E-IMAGE-CHECKSUM" if kind == "list" else "E-IMAGE-SIGNATURE")
+    assert node.is_old() or node.head_is_empty()
 
 
 def test_a_download_that_is_not_verified_is_not_begun(node: Node, server: web.Server) -> None:

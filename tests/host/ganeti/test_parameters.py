@@ -15,6 +15,7 @@ from helper_host.ganeti import parameters
 from helper_host.ganeti.parameters import Parameters, parse, parse_values
 from helper_host.ganeti.values import Swap
 from helper_host.image.integrity.checksum import Checksum
+from helper_host.image.integrity.reference import Reference
 
 DEFINITION = Path(__file__).parents[3] / "host" / "definition"
 ED25519 = Parameters.rows["ssh_keys"].example
@@ -66,6 +67,10 @@ def test_ganeti_can_carry_the_name(row: parameters.Parameter[object]) -> None:
         ("image_format", "raw", "raw"),
         ("image_format", " QCOW2+xz ", "qcow2+xz"),
         ("image_checksum", "SHA256:" + "AB" * 32, Checksum("sha256", "ab" * 32)),
+        ("image_checksum", " SHA256SUMS ", Reference("SHA256SUMS")),
+        ("image_checksum", "https://example.org/SHA256SUMS", Reference("https://example.org/SHA256SUMS")),
+        ("image_signature", "%.asc", Reference("%.asc")),
+        ("image_signature", "/srv/images/SHA256SUMS.gpg", Reference("/srv/images/SHA256SUMS.gpg")),
         ("os_family", "auto", ""),
         ("root_partition", "02", "2"),
         ("root_partition", "none", "none"),
@@ -93,6 +98,8 @@ def test_values(name: str, text: str, value: object) -> None:
         ("image_format", "floppy", "'floppy' is not known; give one of auto, raw, qcow2"),
         ("image_checksum", "sha256:abc", "is not a checksum"),
         ("image_checksum", "md5:" + "a" * 32, "is not a checksum"),
+        ("image_checksum", "a" * 64, "doesn't say which checksum it is"),
+        ("image_signature", "../SHA256SUMS", "is neither a URL nor a path"),
         ("os_family", "windows", "'windows' is not known"),
         ("root_partition", "0", "'0' is not a partition's number"),
         ("root_partition", "sda1", "'sda1' is not"),

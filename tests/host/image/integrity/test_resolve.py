@@ -267,6 +267,23 @@ def test_a_list_that_comes_by_drops(node: Node, server: web.Server, monkeypatch:
     assert threading.active_count() <= before + 2, "none but the server's"
 
 
+@pytest.mark.root
+def test_a_list_by_a_program(node: Node, tmp_path: Path) -> None:
+    """And next to an image that comes by one"""
+    program = tmp_path / "fetch"
+    program.write_text(f'#!/bin/sh\nread -r reference\ncat {node.store}/"${{reference##*/}}"\n')
+    program.chmod(0o755)
+    (node.store / "SHA256SUMS").write_bytes(SUMS)
+    node.places = node.places._replace(programs={"s3": str(program)})
+    for folder in (program.parent, *program.parent.parents):
+        if folder == Path("/tmp"):
+            break
+        folder.chmod(0o755)
+    assert node.resolve("s3://bucket/debian.raw", image_checksum="SHA256SUMS").sha256 == DIGEST
+    assert node.resolve(image_checksum="s3://bucket/SHA256SUMS").sha256 == DIGEST
+    node.refused("E-IMAGE-FETCH", "The list of checksums s3://bucket/NOTHING", image_checksum="s3://bucket/NOTHING")
+
+
 # --- signatures -------------------------------------------------------------------------------------------------------
 
 
