@@ -71,6 +71,8 @@ class Spec(NamedTuple):
     """(descriptor with a file's content, its absolute path inside), for content that has no path outside."""
     syscalls: str = ""
     """A seccomp filter in hexadecimal, see `seccomp`; "": none, for those that make their own."""
+    proc: bool = False
+    """Show it itself in /proc, and random numbers in /dev, for libraries that crash without."""
 
 
 class Refused(Exception):
@@ -171,6 +173,9 @@ def _change_root(spec: Spec) -> None:
     for descriptor, target in spec.files:
         _copy(descriptor, STAGE + target)
     _make_devices(spec)
+    if spec.proc:
+        os.mkdir(f"{STAGE}/proc")
+        _mount("helper", f"{STAGE}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2,subset=pid")
     _mount("helper", STAGE, "tmpfs", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC)
     os.chdir(STAGE)
     # pivot_root(2), section "pivot_root(".", ".")": the old root is then mounted on top, and taken away
@@ -201,9 +206,13 @@ def _copy(source: int, target: str) -> None:
 
 
 def _make_devices(spec: Spec) -> None:
-    """/dev/null, without which QEMU's image locks are off, and /dev/kvm as a node that the jail's user may open"""
+    """/dev/null, without which QEMU's image locks are off, and where wanted /dev/kvm as a node that the jail's user may open"""
     os.makedirs(f"{STAGE}/dev", exist_ok=True)
-    names = {"null": (0o666, 0), "kvm": (0o600, spec.uid)} if spec.kvm else {"null": (0o666, 0)}
+    names = {"null": (0o666, 0)}
+    if spec.kvm:
+        names["kvm"] = (0o600, spec.uid)
+    if spec.proc:
+        names |= {"random": (0o666, 0), "urandom": (0o666, 0)}
     for name, (mode, owner) in names.items():
         path = f"{STAGE}/dev/{name}"
         os.mknod(path, stat.S_IFCHR | mode, os.stat(f"/dev/{name}").st_rdev)

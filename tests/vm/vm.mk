@@ -3,6 +3,8 @@
 PACKAGES += mmdebstrap fdisk dosfstools e2fsprogs qemu-utils qemu-system-x86
 PACKAGES += ganeti iproute2 openssh-client
 PACKAGES += libvirt-daemon libvirt-daemon-driver-qemu
+# the drivers of storages that only QEMU reaches
+PACKAGES += qemu-block-extra
 
 FROM_CHECKOUT := PYTHONPATH=host:helper:.
 

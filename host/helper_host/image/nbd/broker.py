@@ -144,6 +144,7 @@ class Broker:
             "links": confine.LINKS,
             "kvm": False,
             "cgroup": "",
+            "proc": True,
         }
         popen, status = confine.spawn(
             CAGE, order, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, pass_fds=descriptors
@@ -221,7 +222,7 @@ class Broker:
     def _clean(self, text: str) -> str:
         """What a person may read: no password, no control characters, not too much"""
         secret = self._volume.secret
-        return printable(text.replace(secret, "...") if secret else text).strip()[:300]
+        return printable((text.replace(secret, "...") if secret else text).strip())[:300]
 
 
 def _listen() -> tuple[int, socket.socket]:
