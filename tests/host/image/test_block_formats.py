@@ -105,7 +105,6 @@ GOOD: dict[str, tuple[str, bytes, bytes]] = {
     ),
     "vhdx": ("vhdx", vhdx(), DISK),
     "vhdx second header only": ("vhdx", vhdx(headers=(bytes(4096), vhdx_header(1))), DISK),
-    "vhdx second regions only": ("vhdx", vhdx(regions=(bytes(64 * KIB), vhdx_regions(REGIONS))), DISK),
     "vhdx old header dirty": ("vhdx", vhdx(headers=(vhdx_header(7), vhdx_header(6, log=FIELD))), DISK),
     "vhdx unmapped": ("vhdx", vhdx(entries=(3 * MIB | 3, 1, 3 * MIB | 6)), bytes(2 * MIB) + PATTERN * MIB),
     "vhdx something optional": (
@@ -195,6 +194,11 @@ BAD: dict[str, tuple[bytes, str]] = {
     "vmdk parent's name": (vmdk(text=descriptor(more='parentFileNameHint="/etc/shadow"')), "lead to other files"),
     "vmdk key": (vmdk(text=descriptor(more='encryption.keySafe = "vmware:key/list/()"')), "to keys"),
     "vmdk change tracking": (vmdk(text=descriptor(more='changeTrackPath="/etc/shadow"')), "lead to other files"),
+    "vmdk type without quotes": (
+        vmdk(text=descriptor().replace(b'"monolithicSparse"', b"monolithicSparse")),
+        "neither",
+    ),
+    "vmdk type with a blank": (vmdk(text=descriptor().replace(b"createType=", b"createType =")), "not known"),
     "vmdk two types": (vmdk(text=descriptor(more='createType="monolithicFlat"')), "not known"),
     "vmdk directory outside": (vmdk(directory=1 << 40), "directory is not inside"),
     "vmdk directory nowhere": (vmdk(directory=0), "directory is not inside"),
@@ -214,7 +218,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "vhdx dirty": (vhdx(headers=(vhdx_header(1), vhdx_header(2, log=FIELD))), "log is not empty"),
     "vhdx version": (vhdx(headers=(vhdx_header(1), vhdx_header(2, version=2))), "version 2"),
     "vhdx log version": (vhdx(headers=(vhdx_header(1), vhdx_header(2, log_version=1))), "version 1"),
-    "vhdx regions": (vhdx(regions=(bytes(64 * KIB), bytes(64 * KIB))), "region tables are damaged"),
+    "vhdx regions": (vhdx(regions=(bytes(64 * KIB), vhdx_regions(REGIONS))), "region table is damaged"),
     "vhdx many regions": (vhdx(regions=region_tables(*REGIONS, count=1 << 31)), "regions"),
     "vhdx no table": (vhdx(regions=region_tables(REGIONS[0])), "lacks its metadata"),
     "vhdx region twice": (vhdx(regions=region_tables(*REGIONS, REGIONS[0])), "twice"),

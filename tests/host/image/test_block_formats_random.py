@@ -112,7 +112,6 @@ OTHERWISE = {
     "vhd sectors never written": "QEMU takes what is there for written, the specification and VirtualBox for zeros",
     "vhd no sector written": "the same",
     "vhd by VirtualBox": "QEMU believes the geometry, see vhd.GEOMETRY_CREATORS",
-    "vhdx second regions only": "QEMU looks at the first copy only",
 }
 """Good images that we read in another way than QEMU, and why."""
 

@@ -45,7 +45,7 @@ GRAIN_HEADER = 12
 """Bytes before a compressed grain: its sector on the disk, and how many bytes follow."""
 WORDS = frozenset({"version", "encoding", "cid", "parentcid", "isnativesnapshot", "createtype"})
 """What a descriptor may speak of, besides the disk's data base (ddb.*), which is for VMware's tools."""
-TYPES = ("monolithicsparse", "streamoptimized")
+TYPES = ('"monolithicsparse"', '"streamoptimized"')
 NO_PARENT = "ffffffff"
 EXTENT = re.compile(r'(?:rw|rdonly) ([0-9]{1,19}) sparse "([^"/\\]*)"( 0)?')
 
@@ -123,11 +123,10 @@ def _check_descriptor(fd: int, size: int, header: Header) -> None:
     extents: list[str] = []
     for line in filter(None, map(str.strip, text.split("\n"))):
         word, equals, value = line.partition("=")
-        word = word.strip()
         if line.startswith("#") or (word.startswith("ddb.") and equals):
             continue
         if equals and word in WORDS and word not in values:
-            values[word] = value.strip().strip('"')
+            values[word] = value
         elif not equals and line.startswith(("rw ", "rdonly ", "noaccess ")):
             extents.append(" ".join(line.split()))
         else:
