@@ -77,7 +77,8 @@ class Settings:
     image_urls = Setting[tuple[str, ...]](
         parsers.urls,
         (),
-        'Beginnings of the URLs that images may come from, such as ["https://images.example.org/"]; none: any URL',
+        "Beginnings of the URLs that images, and what config_url names, may come from, such as\n"
+        '["https://images.example.org/"]; none: any URL',
     )
     image_programs = Setting[Mapping[str, str]](
         parsers.programs,
