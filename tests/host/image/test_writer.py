@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from helper_host.errors import ProviderError
 from helper_host.image import kernel, target
 from helper_host.image.disk import HEAD, TAIL, LocalDisk, open_disk
+from helper_host.image.image import Image
 from helper_host.image.opening import open_image
 from helper_host.image.sources import Places
 from helper_host.image.target import runs
@@ -324,7 +325,7 @@ def test_shared_blocks(small_filesystem: Path, old: bytes) -> None:
     if old:
         disk.write_bytes(old * 30 * MIB)
     image = open_image("image", places=Places(str(small_filesystem), ()), image_format="raw")
-    assert image is not None
+    assert isinstance(image, Image)
     with image:
         result = deploy(image, disk)
     assert result.shared > 18 * MIB and result.written < 2 * MIB
