@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,10 +80,10 @@ def test_what_was_published_is_taken(followed: Followed) -> None:
         integrity = followed.resolve("", image)
         assert len(integrity.sha256) == 64
         assert [check.name for check in integrity.checks] == ["sha256"]
-    content = followed.resolve("")
-    image = open_image("debian-12.raw", places=followed.places, image_format="raw", integrity=content)
-    assert image is not None
-    image.close()
+    opened = open_image("debian-12.raw", places=followed.places, image_format="raw", integrity=followed.resolve(""))
+    assert opened is not None
+    with opened:
+        opened.verify(lambda _done, _total: None, threading.Event())
 
 
 @pytest.mark.programs

@@ -27,7 +27,13 @@ PLAIN = pytest.param(False, marks=pytest.mark.programs, id="no root")
 
 
 def started(
-    script: str, *, confined: bool = True, binds: Sequence[tuple[str, str]] = (), fds: Sequence[int] = (), **limits: int
+    script: str,
+    *,
+    confined: bool = True,
+    binds: Sequence[tuple[str, str]] = (),
+    files: Sequence[tuple[bytes, str]] = (),
+    fds: Sequence[int] = (),
+    **limits: int,
 ) -> subprocess.Popen[bytes]:
     return confine.start(
         [PYTHON, "-ISc", script],
@@ -36,6 +42,7 @@ def started(
         stderr=subprocess.PIPE,
         pass_fds=fds,
         binds=[(LIBRARY, LIBRARY), *binds],
+        files=files,
         **{"cpu_seconds": 10, "memory": 512 * MIB, **limits},
         confine=confined,
     )
@@ -172,6 +179,30 @@ def test_what_it_is_given(tmp_path: Path) -> None:
     os.close(reader)
     os.close(writer)
     assert (code, output) == (0, "some key by descriptor\n")
+
+
+@pytest.mark.root
+def test_files_that_are_nowhere_else() -> None:
+    """Whatever their sizes, and as little to be written to as all the rest"""
+    before = set(os.listdir("/proc/self/fd"))
+    files = [(b"", "/in/empty"), (b"x" * 3 * MIB, "/in/large"), (b"small", "/in/deep/small")]
+    script = """
+import os
+print([len(open(f"/in/{name}").read()) for name in ("empty", "large", "deep/small")])
+try:
+    open("/in/large", "ab")
+except OSError as error:
+    print(error.strerror)
+for number in range(3, 64):
+    try:
+        os.fstat(number)
+    except OSError:
+        continue
+    print("left open:", number)
+"""
+    code, output = said(script, files=files)
+    assert (code, output) == (0, f"[0, {3 * MIB}, 5]\nRead-only file system\n")
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.root
