@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from helper_host.errors import ProviderError
-from helper_host.image.formats import qcow2, raw, vdi, vhd, vhdx, vmdk
 from helper_host.image.formats.base import Extent, Format, Packed, Reader, refused
 from helper_host.image.formats.magic import COMPRESSED, formats_at_end, formats_at_start, formats_in, joined
 
@@ -22,12 +21,12 @@ __all__ = [
 ]
 
 FORMATS: tuple[Format, ...] = (
-    raw.FORMAT,
-    qcow2.FORMAT,
-    vmdk.FORMAT,
-    vdi.FORMAT,
-    vhd.FORMAT,
-    vhdx.FORMAT,
+    Format("raw", "RawReader", "the disk's bytes as they are"),
+    Format("qcow2", "Qcow2Reader", "QEMU's format, without backing or data file"),
+    Format("vmdk", "VmdkReader", "VMware's format, one file: createType monolithicSparse or streamOptimized"),
+    Format("vdi", "VdiReader", "VirtualBox's format, dynamic or fixed, not based on another image"),
+    Format("vhd", "VhdReader", "Virtual PC's and Azure's format, fixed or dynamic"),
+    Format("vhdx", "VhdxReader", "Hyper-V's format, fixed or dynamic, not based on another image"),
 )
 
 

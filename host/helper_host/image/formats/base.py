@@ -1,7 +1,8 @@
-"""What a format is: one file with one `Format` row, listed in `formats/__init__.py`"""
+"""What a format is: one file with a reader, and one row in `formats/__init__.py`"""
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
@@ -55,9 +56,20 @@ class Format(NamedTuple):
     """One image format"""
 
     name: str
-    open: Callable[[int, int], Reader]
-    """Takes a descriptor and the file's size; raises E-IMAGE-REFUSED."""
+    """Of the module with its reader, too, which is imported when an image has this format."""
+    reader: str
+    """Class that takes a descriptor and the file's size, and raises E-IMAGE-REFUSED."""
     help: str
+
+    def open(self, fd: int, size: int) -> Reader:
+        """Check an image's header
+
+        Raises:
+            ProviderError: E-IMAGE-REFUSED
+        """
+        module = importlib.import_module(f"{__package__}.{self.name}")
+        reader: Callable[[int, int], Reader] = getattr(module, self.reader)
+        return reader(fd, size)
 
 
 def refused(cause: str, remedy: str = "use an image from a source you trust") -> ProviderError:

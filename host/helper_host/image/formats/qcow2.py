@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from helper_host.errors import ProviderError
-from helper_host.image.formats.base import SECTOR, Extent, Format, Packed, read_into, refused
+from helper_host.image.formats.base import SECTOR, Extent, Packed, read_into, refused
 from helper_host.image.formats.tables import INCOMPLETE, VIRTUAL_MAX, is_inside, joined, numbers, read_exactly, runs
 
 MAGIC = b"QFI\xfb"
@@ -301,6 +301,3 @@ def _zstd() -> Callable[[bytearray, int], bytes]:
             return b""
 
     return decompress
-
-
-FORMAT = Format(name="qcow2", open=Qcow2Reader, help="QEMU's format, without backing or data file")

@@ -9,7 +9,7 @@ import errno
 import os
 from collections.abc import Iterator
 
-from helper_host.image.formats.base import SECTOR, Extent, Format, Packed, refused
+from helper_host.image.formats.base import SECTOR, Extent, Packed, refused
 
 
 class RawReader:
@@ -50,6 +50,3 @@ def holes_and_data(fd: int, size: int) -> Iterator[tuple[int, int, bool]]:
         if end > start:
             yield start, end, True
         position = max(start, end)
-
-
-FORMAT = Format(name="raw", open=RawReader, help="the disk's bytes as they are")

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from helper_host.image.formats.base import SECTOR, Extent, Format, Packed, refused
+from helper_host.image.formats.base import SECTOR, Extent, Packed, refused
 from helper_host.image.formats.tables import INCOMPLETE, VIRTUAL_MAX, is_inside, joined, numbers, read_exactly, runs
 
 SIGNATURE_AT = 0x40
@@ -118,6 +118,3 @@ class VdiReader:
     def unpack(self, packed: Packed, into: memoryview) -> None:
         """Never: vdi has nothing packed"""
         raise NotImplementedError
-
-
-FORMAT = Format(name="vdi", open=VdiReader, help="VirtualBox's format, dynamic or fixed, not based on another image")

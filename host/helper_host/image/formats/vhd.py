@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from helper_host.image.formats.base import SECTOR, Extent, Format, Packed, refused
+from helper_host.image.formats.base import SECTOR, Extent, Packed, refused
 from helper_host.image.formats.raw import holes_and_data
 from helper_host.image.formats.tables import INCOMPLETE, VIRTUAL_MAX, is_inside, joined, numbers, read_exactly, runs
 
@@ -190,6 +190,3 @@ class VhdReader:
     def unpack(self, packed: Packed, into: memoryview) -> None:
         """Never: vhd has nothing packed"""
         raise NotImplementedError
-
-
-FORMAT = Format(name="vhd", open=VhdReader, help="Virtual PC's and Azure's format, fixed or dynamic")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from helper_host.image.formats.base import SECTOR, Extent, Format, Packed, refused
+from helper_host.image.formats.base import SECTOR, Extent, Packed, refused
 from helper_host.image.formats.tables import INCOMPLETE, VIRTUAL_MAX, is_inside, joined, numbers, read_exactly, runs
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -242,6 +242,3 @@ class VhdxReader:
     def unpack(self, packed: Packed, into: memoryview) -> None:
         """Never: vhdx has nothing packed"""
         raise NotImplementedError
-
-
-FORMAT = Format(name="vhdx", open=VhdxReader, help="Hyper-V's format, fixed or dynamic, not based on another image")

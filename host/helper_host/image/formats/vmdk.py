@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from helper_host.image.formats.base import SECTOR, Extent, Format, Packed, read_into, refused
+from helper_host.image.formats.base import SECTOR, Extent, Packed, read_into, refused
 from helper_host.image.formats.tables import INCOMPLETE, VIRTUAL_MAX, is_inside, joined, numbers, read_exactly, runs
 
 MAGIC = b"KDMV"
@@ -243,8 +243,3 @@ class VmdkReader:
             into[:] = memoryview(plain)[: len(into)]
         except (zlib.error, ValueError):
             raise refused("The vmdk image has a damaged compressed grain", INCOMPLETE) from None
-
-
-FORMAT = Format(
-    name="vmdk", open=VmdkReader, help="VMware's format, one file: createType monolithicSparse or streamOptimized"
-)
