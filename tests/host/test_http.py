@@ -88,6 +88,14 @@ def test_headers_of_the_caller_go_to_the_server_and_not_elsewhere(server: web.Se
         assert SECRET not in other.calls[0].head
 
 
+def test_headers_of_the_settings(server: web.Server) -> None:
+    server.answers["/file"] = web.content(b"x")
+    rules = Rules(ca_file=str(server.ca_file))
+    for host in (web.HOST, f"{web.HOST}:{server.port}", f"{web.HOST}:1"):
+        http.fetch(server.url("/file"), limit=9, seconds=5, rules=rules, headers_by_host={host: {"X-Token": SECRET}})
+    assert [call.header("X-Token") for call in server.calls] == [SECRET, SECRET, ""]
+
+
 def test_redirects_within_the_server(server: web.Server) -> None:
     server.answers["/file"] = web.redirect("/a")
     server.answers["/a"] = web.redirect("b")
@@ -329,6 +337,8 @@ def test_a_proxy_whose_url_is_none(server: web.Server) -> None:
         ("https://example.org/a b", "percent-encoded"),
         ("https://example.org/ü", "percent-encoded"),
         ("https://example.org/a\nb", "percent-encoded"),
+        ("https://exa<mple.org/", "percent-encoded"),
+        ("https://example.org\\@evil.org/", "percent-encoded"),
         ("https://example.org/" + "a" * 3000, "longer than"),
     ],
 )
@@ -344,6 +354,8 @@ def test_what_is_no_url(url: str, words: str) -> None:
         ("https://me@[2001:db8::1]:8443/a", "https://[2001:db8::1]:8443/a"),
         ("https://example.org", "https://example.org"),
         ("https://me:p@w@example.org:99999999/", "(a URL)"),
+        ("https://me:1/w@example.org/", "(a URL)"),
+        ("https://me:1?w@example.org/", "(a URL)"),
     ],
 )
 def test_how_a_url_is_shown(url: str, text: str) -> None:

@@ -690,3 +690,14 @@ def _gone(name: str) -> None:
     while any(thread.name == name for thread in threading.enumerate()):
         assert time.monotonic() < deadline, "a thread is left"
         time.sleep(0.05)
+
+
+def test_through_a_proxy(tmp_path: Path, body: bytes) -> None:
+    """A tunnel for https, which breaks and is dug again"""
+    with web.serving(tmp_path / "server") as server, web.serving(tmp_path / "proxy", tls=False) as proxy:
+        served(server, body).cuts = {0: 1_000_000}
+        proxy.answers[f"{web.HOST}:{server.port}"] = web.tunnel
+        got = Got(server, proxy=f"http://me:{SECRET}@{web.HOST}:{proxy.port}")
+        assert (got.error, got.bytes) == (None, body)
+        assert len(proxy.calls) == 2
+        assert Got(server, proxy="http://127.0.0.1:1", no_proxy=(web.HOST,)).bytes == body
