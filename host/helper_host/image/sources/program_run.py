@@ -103,7 +103,10 @@ class ProgramContent(Streamed):
     def _stop(self) -> None:
         if not self._open:
             return
-        _close(self._open)  # the lifeline too
+        # a fork of ours may hold the lifeline too: closing it is not enough
+        with suppress(BrokenPipeError):
+            os.write(self._lifeline, b"\n")
+        _close(self._open)
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,8 +1,8 @@
 """Runs a program, and sees to it that neither it nor what it starts outlives whoever wanted it
 
-A file of its own, run by `python -I -S`: with the descriptor of a pipe whose other end only the wanting process has,
-the one that becomes the program's third, and the program with its argument. What PR_SET_PDEATHSIG can't do: it reaches
-the program, and not its children.
+A file of its own, run by `python -I -S`: with the descriptor of a pipe that has something to read, or an end, when it
+is time to go, the one that becomes the program's third, and the program with its argument. What PR_SET_PDEATHSIG can't
+do: it reaches the program, and not its children.
 """
 
 import os
