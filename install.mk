@@ -1,7 +1,7 @@
 # Installing: the OS definition, the node side with a virtual environment of its own, the helper image, settings.
 #
 #   make install [PREFIX=/usr] [SYSCONFDIR=/etc] [LOCALSTATEDIR=/var] [RUNSTATEDIR=/run] [DESTDIR=]
-#   make uninstall [the same]     keeps images and what was edited
+#   make uninstall [the same]     keeps images and what was edited, empties the download cache
 #   make dist                     a tarball that unpacks at / of other nodes with the same Debian release
 #
 # DESTDIR is where files are put; nothing in them names it, nor this checkout.
@@ -16,6 +16,7 @@ LIBDIR := $(PREFIX)/lib/ganeti-instance-helper
 DOCDIR := $(PREFIX)/share/doc/ganeti-instance-helper
 SETTINGSDIR := $(SYSCONFDIR)/ganeti/instance-helper
 STATEDIR := $(LOCALSTATEDIR)/lib/ganeti-instance-helper
+CACHEDIR := $(LOCALSTATEDIR)/cache/ganeti-instance-helper
 
 # by its version, so that an upgrade of Debian that brings another Python is noticed and not half obeyed
 PYTHON_NAME := $(shell $(SYSTEM_PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
@@ -144,6 +145,7 @@ install: $(STAGE)/.done helper-image ## install on this machine (PREFIX, SYSCONF
 	$(call SWAP_FOLDER,$(STAGE)/os,$(OSDIR)/helper)
 	install -d -m 755 $(DESTDIR)$(SETTINGSDIR)/variants
 	install -d -m 755 $(DESTDIR)$(STATEDIR) $(DESTDIR)$(STATEDIR)/images
+	install -d -m 700 $(DESTDIR)$(CACHEDIR)
 	@echo "installed: $(OSDIR)/helper, $(LIBDIR), $(SETTINGSDIR)/config.toml; images go to $(STATEDIR)/images"
 	@case $(OSDIR) in /usr/share/ganeti/os|/usr/local/lib/ganeti/os|/usr/lib/ganeti/os|/srv/ganeti/os) ;; \
 	  *) echo "note: Ganeti doesn't look into $(OSDIR); set OSDIR, or link it: ln -s $(OSDIR)/helper /srv/ganeti/os/";; esac
@@ -161,7 +163,8 @@ uninstall: ## remove what install put there; keeps images and edited settings
 	$(call REMOVE_UNEDITED,config.toml)
 	$(call REMOVE_UNEDITED,variants.list)
 	rm -rf $(DESTDIR)$(DOCDIR)
-	@for folder in $(SETTINGSDIR)/variants $(SETTINGSDIR) $(STATEDIR)/images $(STATEDIR); do \
+	rm -rf $(addprefix $(DESTDIR)$(CACHEDIR)/,objects urls parts key lock)
+	@for folder in $(SETTINGSDIR)/variants $(SETTINGSDIR) $(STATEDIR)/images $(STATEDIR) $(CACHEDIR); do \
 	  [ ! -d $(DESTDIR)$$folder ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$folder; \
 	  [ ! -d $(DESTDIR)$$folder ] || echo "kept: $$folder has files of yours in it"; done
 

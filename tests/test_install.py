@@ -47,6 +47,7 @@ class Node:
         self.lib = top / "usr/lib/ganeti-instance-helper"
         self.settings = top / "etc/ganeti/instance-helper"
         self.images = top / "var/lib/ganeti-instance-helper/images"
+        self.cache = top / "var/cache/ganeti-instance-helper"
         self.tool = top / "usr/sbin/ganeti-instance-helper"
 
     def install(self) -> str:
@@ -181,6 +182,12 @@ def test_owners_and_modes(node: Node) -> None:
         assert (node.lib / "image" / name).stat().st_mode & 0o777 == 0o644
 
 
+def test_the_download_cache_is_roots_alone(node: Node) -> None:
+    assert node.cache.stat().st_mode & 0o7777 == 0o700
+    assert f'#cache_folder = "{node.cache}"' in (node.settings / "config.toml").read_text()
+    assert run(node.tool, "cache", "verify").stdout == "0 in order, 0.0 MiB\n"
+
+
 def test_the_settings_file_is_commented_and_names_this_nodes_folders(node: Node) -> None:
     text = (node.settings / "config.toml").read_text()
     assert f'#image_store = "{node.images}"' in text
@@ -193,6 +200,10 @@ def test_installing_again_and_uninstalling_keep_what_is_the_administrators(tmp_p
     (node.settings / "config.toml").write_text("memory_mib = 512\n")
     (node.settings / "variants" / "big.toml").write_text("memory_mib = 1024\n")
     (node.images / "debian.raw").write_text("an image")
+    for name in ("objects", "parts", "urls"):
+        (node.cache / name).mkdir(mode=0o700)
+    (node.cache / "objects" / ("0" * 64)).write_text("a download")
+    (node.cache / "key").write_text("random")
     assert "config.toml was edited" in node.install()
     assert (node.settings / "config.toml").read_text() == "memory_mib = 512\n"
     assert not [name for name in node.files() if name.endswith((".new", ".old"))]
@@ -205,6 +216,7 @@ def test_installing_again_and_uninstalling_keep_what_is_the_administrators(tmp_p
     }
     assert "config.toml was edited" in told
     assert "kept: /var/lib/ganeti-instance-helper/images has files of yours" in told
+    assert not node.cache.exists()
 
 
 def test_uninstalling_what_nobody_touched_leaves_nothing(tmp_path: Path) -> None:
