@@ -48,7 +48,8 @@ class Leader:
         self._reference = reference
         self._room = Room(folder, wanted.places.cache.size)
         self._cancel = threading.Event()
-        self._stopped = False
+        self._ending = False
+        """All bytes are there: whoever reads them may be gone before they are an object."""
         self._part = _Part(folder, key, self._room, self._grown)
         self.changed = threading.Condition()
         """Notified with each block, and when anything else happens."""
@@ -82,7 +83,7 @@ class Leader:
 
     def stop(self, *, at_once: bool = False) -> None:
         """Nobody of this process waits for it any more: what isn't complete is left to others"""
-        if self.state.phase == records.ENDED and not at_once:
+        if self._ending and not at_once:
             self._thread.join(COMMIT_SECONDS)
         self._cancel.set()
         self._thread.join(STOP_SECONDS)
@@ -184,6 +185,7 @@ class Leader:
             raise FetchError(f"ended after {part.position} of {facts.size} bytes", "see whether the server is well")
         part.cut()
         self._let_in()
+        self._ending = True
         part.complete()
         self._put(self.state._replace(phase=records.ENDED, size=part.position, sha256=part.sha256()))
         self._commit(time.time())
@@ -224,9 +226,11 @@ class Leader:
             return
         self.state = before._replace(phase=records.ASKING)
         if part.position == before.size or part.is_complete:
+            self._ending = True
             part.complete()
             self._put(before._replace(phase=records.ENDED, size=part.position, sha256=part.sha256()))
             self._commit(0.0)
+            self._ending = False
             part.close()
             if self.state.phase == records.CURRENT:
                 self._reference = records.load_reference(self._folder, self._key)
@@ -243,7 +247,7 @@ class Leader:
     # --- telling ----------------------------------------------------------------------------------------------------
 
     def _grown(self) -> None:
-        if self._cancel.is_set():
+        if self._cancel.is_set() and not self._ending:
             raise _Stop
         with self.changed:
             self.changed.notify_all()
