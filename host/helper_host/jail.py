@@ -206,7 +206,7 @@ def _copy(source: int, target: str) -> None:
 
 
 def _make_devices(spec: Spec) -> None:
-    """/dev/null, without which QEMU's image locks are off, and where wanted /dev/kvm as a node that the jail's user may open"""
+    """/dev/null, without which QEMU's image locks are off, and where wanted others: /dev/kvm as its user's own"""
     os.makedirs(f"{STAGE}/dev", exist_ok=True)
     names = {"null": (0o666, 0)}
     if spec.kvm:

@@ -122,7 +122,9 @@ class _Reader:
 
     def bad(self, name: str, why: str) -> ProviderError:
         """E-ENVIRONMENT for a variable"""
-        return ProviderError("E-ENVIRONMENT", f"{name}={self._environ.get(name, '')[:80]!r} {why}", REMEDY)
+        # a URI may hold a password
+        quoted = "" if name.endswith("_URI") else f"={self._environ.get(name, '')[:80]!r}"
+        return ProviderError("E-ENVIRONMENT", f"{name}{quoted} {why}", REMEDY)
 
 
 def address_bits(text: str) -> int:

@@ -144,6 +144,9 @@ def test_a_key_in_a_uri_is_nothing_for_the_log() -> None:
     shown = without_secrets(call)
     assert "s3cr3t" in repr(call) and "s3cr3t" not in repr(shown)
     assert shown._replace(disks=call.disks) == call and shown.disks[1].uri == "rbd:..."
+    assert refusal({**CREATE, "DISK_1_URI": "rbd:pool/image:key=s3cr3t\n"}).startswith(
+        "E-ENVIRONMENT: DISK_1_URI has control characters;"
+    )
 
 
 @pytest.mark.parametrize(
