@@ -7,7 +7,7 @@ at its end only; and only then, whether its file was the one that was meant.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from helper_host.image.content import Content, Piece, Progress
@@ -71,8 +71,14 @@ class StreamImage:
         """End what comes; harmless when repeated"""
         self._content.close()
 
-    def pieces(self, cancel: threading.Event) -> Iterator[Piece]:
-        """All bytes, once; see `Content.pieces`: what they are made into must not be finished before they end well"""
+    def pieces(self, cancel: threading.Event, room: Callable[[], bytearray]) -> Iterator[Piece]:
+        """All bytes, once; see `Content.pieces`: what they are made into must not be finished before they end well
+
+        Args:
+            room: gives buffers of `unpacking.PIECE` bytes. A piece that is one of them now belongs to the caller
+        """
+        if isinstance(self._content, Unpacked):
+            self._content.room = room
         return self._content.pieces(cancel)
 
     def verify(self, progress: Progress, cancel: threading.Event) -> None:

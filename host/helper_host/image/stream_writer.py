@@ -14,15 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 
 from helper_host.errors import ProviderError
+from helper_host.image.compressions.base import PIECE
 from helper_host.image.content import Piece, interrupted
 from helper_host.image.disk import Disk, write_failed
 from helper_host.image.formats.base import SECTOR
 from helper_host.image.stream_image import TAIL_PEEK, StreamImage
 from helper_host.image.target import Target
+from helper_host.image.unpacking import ZEROS
 from helper_host.image.writer import MIB, Progress, WriteResult
 
-PIECE = 1 << 20
-"""Bytes put onto the disk at once; more than what is kept back at its end."""
+Held = tuple[int, bytearray | bytes, int]
+"""Offset in the image, buffer, length: a piece, which is put at once and longer than what is kept back at the end."""
 HELD = 2
 """Pieces that are held until there are more: the last one may be short."""
 QUEUED = 2
@@ -107,9 +109,10 @@ class _Pass:
     def run(self) -> int:
         """All of it; bytes of the image's disk"""
         known_zero = self.target.prepare(self._disk.size if self._clear_rest else None)
-        stream = self._image.pieces(self._cancel)
+        putter = _Putter(self.target, self._check)
+        stream = self._image.pieces(self._cancel, putter.buffer)
         try:
-            with _Putter(self.target, self._check) as putter:
+            with putter:
                 held = self._fill(stream, putter)
         finally:
             # a generator's own tidying up, now and not when somebody collects it
@@ -125,27 +128,35 @@ class _Pass:
         if self._cancel.is_set():
             raise interrupted()
 
-    def _fill(self, stream: Iterator[Piece], putter: _Putter) -> list[tuple[int, bytearray, int]]:
-        """All pieces but the last ones, which it returns: (offset in the image, buffer, length)"""
+    def _fill(self, stream: Iterator[Piece], putter: _Putter) -> list[Held]:
+        """All pieces but the last ones, which it returns"""
         room = self._disk.size - self._offset
-        held: list[tuple[int, bytearray, int]] = []
+        held: list[Held] = []
         buffer, filled, done = putter.buffer(), 0, 0
+
+        def hold(offset: int, full: bytearray | bytes) -> None:
+            held.append((offset, full, PIECE))
+            if len(held) > HELD:
+                first, oldest, length = held.pop(0)
+                putter.put(self._offset + first, oldest, length)
+
         for piece in stream:
             self._check()
             if done + len(piece) > room:
                 raise too_small(self._disk, "a larger disk")
+            done += len(piece)
+            if not filled and (piece is ZEROS or putter.gave(piece)):
+                hold(done - PIECE, piece)  # type: ignore[arg-type]
+                self._progress(*self._image.done(done))
+                continue
             view = memoryview(piece)
-            done += len(view)
             while view:
                 step = min(PIECE - filled, len(view))
                 buffer[filled : filled + step] = view[:step]
                 view = view[step:]
                 filled += step
                 if filled == PIECE:
-                    held.append((done - len(view) - PIECE, buffer, PIECE))
-                    if len(held) > HELD:
-                        offset, full, length = held.pop(0)
-                        putter.put(self._offset + offset, full, length)
+                    hold(done - len(view) - PIECE, buffer)
                     buffer, filled = putter.buffer(), 0
             self._progress(*self._image.done(done))
         # what was to end may have ended as if that were all
@@ -154,16 +165,16 @@ class _Pass:
             held.append((done - filled, buffer, filled))
         return held
 
-    def _finish(self, held: list[tuple[int, bytearray, int]]) -> int:
+    def _finish(self, held: list[Held]) -> int:
         """The last pieces, and what surrounds the image; where all of it ends"""
-        last, buffer, length = held[-1] if held else (0, bytearray(), 0)
+        last, buffer, length = held[-1] if held else (0, b"", 0)
         size = last + length
         tail = b"".join(bytes(part[:count][-TAIL_PEEK:]) for _, part, count in held[-2:])
         self._image.check_end(tail[-TAIL_PEEK:], size)
         # a last part of a sector is filled up with zeros
         whole = -(-size // SECTOR) * SECTOR
-        buffer[length : length + whole - size] = bytes(whole - size)
-        held[-1] = (last, buffer, length + whole - size)
+        if whole > size:
+            held[-1] = (last, bytearray(buffer[:length]) + bytes(whole - size), length + whole - size)
         frame = self._image.frame
         head, behind = (frame.head(whole), frame.tail(whole)) if frame is not None else (b"", b"")
         end = self._offset + whole + len(behind)
@@ -171,7 +182,7 @@ class _Pass:
             raise too_small(self._disk, f"a disk of {-(-end // MIB)} MiB")
         self.target.ends_at(end)
         for offset, part, count in held:
-            self.target.put(self._offset + offset, part, count)
+            self.target.put(self._offset + offset, bytearray(part), count)
         if head:
             self.target.put(0, bytearray(head), len(head))
         if behind:
@@ -186,8 +197,9 @@ class _Putter:
         self._target = target
         self._check = check
         self._error: BaseException | None = None
-        self._work: queue.Queue[tuple[int, bytearray, int] | None] = queue.Queue(QUEUED)
+        self._work: queue.Queue[Held | None] = queue.Queue(QUEUED)
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._given: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="put", daemon=True)
 
     def __enter__(self) -> _Putter:
@@ -206,11 +218,17 @@ class _Putter:
     def buffer(self) -> bytearray:
         """One of `PIECE` bytes, whose content is anything"""
         try:
-            return self._free.get_nowait()
+            buffer = self._free.get_nowait()
         except queue.Empty:
-            return bytearray(PIECE)
+            buffer = bytearray(PIECE)
+        self._given.add(id(buffer))
+        return buffer
 
-    def put(self, offset: int, buffer: bytearray, length: int) -> None:
+    def gave(self, piece: Piece) -> bool:
+        """Whether it is one of these, which then is the caller's"""
+        return id(piece) in self._given
+
+    def put(self, offset: int, buffer: bytearray | bytes, length: int) -> None:
         """Hand a piece over, waiting while there are too many; raises what went wrong with an earlier one"""
         while True:
             if self._error is not None:
@@ -226,8 +244,13 @@ class _Putter:
         while (item := self._work.get()) is not None:
             offset, buffer, length = item
             try:
-                if self._error is None:
+                if self._error is not None:
+                    pass
+                elif isinstance(buffer, bytearray):
                     self._target.put(offset, buffer, length)
+                else:
+                    self._target.zero(offset, length)
             except BaseException as error:
                 self._error = self._error or error
-            self._free.put(buffer)
+            if isinstance(buffer, bytearray):
+                self._free.put(buffer)

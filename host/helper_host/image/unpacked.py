@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from helper_host.errors import ProviderError
 from helper_host.image import unpacking
@@ -31,6 +31,8 @@ class Unpacked(Content):
         """Bytes of the packed file that `pieces` has taken so far."""
         self.pid = 0
         """The child's, while there is one."""
+        self.room: Callable[[], bytearray] | None = None
+        """Gives the buffers of all pieces of full length, which then belong to whoever gets them."""
 
     def peek(self, length: int) -> bytes:
         if len(self._head) < length:
@@ -40,7 +42,9 @@ class Unpacked(Content):
         return self._head[:length]
 
     def pieces(self, cancel: threading.Event) -> Iterator[Piece]:
-        return unpacking.unpacked(self._packed, self._compression, cancel, self._problem, self._watch)
+        return unpacking.unpacked(
+            self._packed, self._compression, cancel, self._problem, watch=self._watch, room=self.room
+        )
 
     def whole(self, progress: Progress, cancel: threading.Event) -> int:
         """A file in the cache's folder that has no name; progress is that of the packed bytes"""

@@ -18,7 +18,8 @@ from collections.abc import Callable, Generator, Iterator
 from helper_host import confine, seccomp
 from helper_host.errors import ProviderError
 from helper_host.image.compressions import Compression, program
-from helper_host.image.content import PIECE, Piece, interrupted
+from helper_host.image.compressions.base import PIECE, RECORD_HEADER, ZEROS_FLAG
+from helper_host.image.content import Piece, interrupted
 
 PIPE = 1 << 20
 """Bytes of a pipe: what an unprivileged user may have, which is more than enough to keep both ends busy."""
@@ -30,6 +31,8 @@ CPU_SECONDS = 12 * 3600
 CPU_SECONDS_HEAD = 20
 MEMORY_BASE = 128 << 20
 """Address space of Python with its libraries, and its buffers."""
+ZEROS = bytes(PIECE)
+"""A piece of zeros is this very object: nobody needs to look for them in it."""
 UNTRUSTED = "use one from a source you trust"
 
 Feed = Callable[[threading.Event], Iterator[Piece]]
@@ -177,9 +180,11 @@ def unpacked(
     compression: Compression,
     cancel: threading.Event,
     problem: Problem,
+    *,
     watch: Callable[[int], None] = lambda _pid: None,
-) -> Generator[bytearray]:
-    """The plain bytes, in pieces of `PIECE` and a last shorter one; the same buffer each time
+    room: Callable[[], bytearray] | None = None,
+) -> Generator[bytearray | bytes]:
+    """The plain bytes, in pieces of `PIECE` and a last shorter one; the same buffer each time, or `ZEROS`
 
     It ends well only if `feed` did, to its end, and the child has unpacked all of it and found nothing wrong. Whoever
     stops before closes the iterator.
@@ -187,6 +192,7 @@ def unpacked(
     Args:
         problem: makes the errors of packed bytes that are no good
         watch: gets the child's process id
+        room: gives a buffer of `PIECE` bytes for each piece, which then belongs to whoever iterates
 
     Raises:
         ProviderError: what `feed` raises; `problem`; E-INTERRUPTED; E-NODE
@@ -211,16 +217,14 @@ def unpacked(
     try:
         watch(child.pid)
         thread.start()
-        buffer = bytearray(PIECE)
-        while True:
-            with memoryview(buffer) as view:
-                count = child.take(view, cancel)
+        last: bytearray | bytes = b""
+        for piece in _pieces(child, cancel, problem, room):
             if errors:
                 break
-            if count == PIECE:
-                yield buffer
-                continue
-            break
+            if len(piece) == PIECE:
+                yield piece
+            else:
+                last = piece
         # an error of the feed is there before its child can have come to an end
         if not errors:
             code = child.finish(cancel)
@@ -231,10 +235,10 @@ def unpacked(
             raise errors[0]
         if not all_fed.is_set():
             # it has to read to the end: what follows would be neither unpacked nor checked
-            raise problem(f"{compression.name} data can't be unpacked: it ended by itself", UNTRUSTED)
+            raise problem(f"{compression.name} data can't be unpacked: what unpacks it ended by itself", UNTRUSTED)
         # only now, so that what comes last comes from a file that is all right
-        if count:
-            yield buffer[:count]
+        if last:
+            yield last
     finally:
         stop.set()
         child.close()
@@ -242,6 +246,28 @@ def unpacked(
             child.stop_feeding()
         else:
             thread.join(JOIN_SECONDS)
+
+
+def _pieces(
+    child: Child, cancel: threading.Event, problem: Problem, room: Callable[[], bytearray] | None
+) -> Generator[bytearray | bytes]:
+    """What the child says, until it ends; all of `PIECE` bytes but for the last"""
+    own = bytearray(PIECE)
+    header = bytearray(RECORD_HEADER)
+    count = PIECE
+    while child.take(memoryview(header), cancel) == RECORD_HEADER:
+        word = int.from_bytes(header, "little")
+        if count < PIECE or not 0 < word & ~ZEROS_FLAG <= PIECE:
+            raise problem(f"{child.name} data can't be unpacked: what unpacks it talks nonsense", UNTRUSTED)
+        count = word & ~ZEROS_FLAG
+        if word & ZEROS_FLAG:
+            yield ZEROS if count == PIECE else ZEROS[:count]
+            continue
+        buffer = room() if room is not None and count == PIECE else own
+        with memoryview(buffer) as view:
+            if child.take(view[:count], cancel) < count:
+                return
+        yield buffer if count == PIECE else buffer[:count]
 
 
 def head(packed: bytes, complete: bool, length: int, compression: Compression, problem: Problem) -> bytes:
@@ -256,13 +282,17 @@ def head(packed: bytes, complete: bool, length: int, compression: Compression, p
     """
     child = Child(compression, CPU_SECONDS_HEAD)
     try:
-        plain = bytearray(length)
-        count = child.exchange(packed, memoryview(plain))
-        if count < length:
+        record = bytearray(RECORD_HEADER + length)
+        count = child.exchange(packed, memoryview(record))
+        word = int.from_bytes(record[:RECORD_HEADER], "little")
+        plain = bytes(record[RECORD_HEADER : max(count, RECORD_HEADER)])
+        if word & ZEROS_FLAG:
+            return bytes(min(word & ~ZEROS_FLAG, length))
+        if count < len(record):
             code = child.finish(threading.Event())
             if code and (complete or code != program.TRUNCATED):
                 raise _failed(compression.name, code, problem)
-        return bytes(plain[:count])
+        return plain
     finally:
         child.stop_feeding()
         child.close()

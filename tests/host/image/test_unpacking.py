@@ -169,7 +169,7 @@ def test_a_child_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
         unpacked("xz", lzma.compress(CONTENT, filters=filters))
 
 
-@pytest.mark.parametrize("said", [b"", b"another image"])
+@pytest.mark.parametrize("said", [b"", b"\x0d\0\0\0another image", b"\0\0\x10\x80", b"\0\0\x10\0but not so much"])
 def test_a_child_that_ends_before_the_file_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     """Owned, it says that all is well while the rest has been neither read nor checked"""
     (tmp_path / "owned.py").write_text(f"import os\nos.write(1, {said!r})\nos.close(0)\nos._exit(0)\n")
@@ -275,7 +275,7 @@ def feed(stop):
     time.sleep(60)
 def watch(pid):
     print(pid, flush=True)
-for _ in unpacking.unpacked(feed, COMPRESSIONS["bzip2"], threading.Event(), refused, watch):
+for _ in unpacking.unpacked(feed, COMPRESSIONS["bzip2"], threading.Event(), refused, watch=watch):
     pass
 """
 
@@ -301,6 +301,14 @@ def _alive(child: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.parametrize("said", [b"\0\0\0\0", b"\1\0\x10\0", b"\xff" * 8, b"\1\0\0\x80" * 2, b"\1\0\0\0x\1\0\0\0y"])
+def test_a_child_that_talks_nonsense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    (tmp_path / "owned.py").write_text(f"import os\nos.write(1, {said!r})\nwhile os.read(0, 99999): pass\n")
+    monkeypatch.setattr(program, "__file__", str(tmp_path / "owned.py"))
+    with pytest.raises(ProviderError, match=r"E-IMAGE-REFUSED: .* talks nonsense"):
+        unpacked("gzip", feeding(random.Random(1).randbytes(4 * PIECE)))
 
 
 # --- looking at the beginning -----------------------------------------------------------------------------------------

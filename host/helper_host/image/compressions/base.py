@@ -7,16 +7,36 @@ all hostile bytes are unpacked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 PIECE = 1 << 20
 """Most bytes unpacked at once."""
+ZEROS_FLAG = 1 << 31
+"""The child's output is records: four bytes (little-endian) with a length of at most `PIECE`, and so many bytes; with
+this flag there are none, they are all zero. Only the last record may be shorter than `PIECE`."""
+RECORD_HEADER = 4
 
 Read = Callable[[], bytes]
 """Packed bytes, b"" at their end."""
-Write = Callable[[bytes | memoryview], None]
-"""Takes plain bytes, also none."""
-Unpack = Callable[[Read, Write], None]
+
+
+class Output(Protocol):
+    """Where plain bytes go"""
+
+    def write(self, data: bytes) -> None:
+        """The next bytes, also none"""
+        ...
+
+    def room(self) -> memoryview:
+        """Where the next bytes may be put instead, at least one"""
+        ...
+
+    def put(self, count: int) -> None:
+        """So many were put there"""
+        ...
+
+
+Unpack = Callable[[Read, Output], None]
 
 
 class Damaged(Exception):

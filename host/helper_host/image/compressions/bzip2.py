@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from helper_host.image.compressions.base import PIECE, Compression, Damaged, Read, Truncated, Unpack, Write
+from helper_host.image.compressions.base import PIECE, Compression, Damaged, Output, Read, Truncated, Unpack
 
 
 def load() -> Unpack:
     """Of Python's own bz2"""
     import bz2
 
-    def unpack(read: Read, write: Write) -> None:
+    def unpack(read: Read, output: Output) -> None:
         data = read()
         while True:
             stream = bz2.BZ2Decompressor()
@@ -23,7 +23,7 @@ def load() -> Unpack:
                 except OSError:
                     raise Damaged from None
                 data = b""
-                write(plain)
+                output.write(plain)
             data = stream.unused_data or read()
             if not data:
                 return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from helper_host.image.compressions.base import PIECE, Compression, Damaged, Read, Truncated, Unpack, Write
+from helper_host.image.compressions.base import PIECE, Compression, Damaged, Output, Read, Truncated, Unpack
 
 
 def load() -> Unpack:
     """Of Python's own zlib"""
     import zlib
 
-    def unpack(read: Read, write: Write) -> None:
+    def unpack(read: Read, output: Output) -> None:
         data = read()
         while True:
             inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -21,7 +21,7 @@ def load() -> Unpack:
                     raise Damaged from None
                 if not data and not plain and not inflate.eof:
                     raise Truncated
-                write(plain)
+                output.write(plain)
                 data = inflate.unconsumed_tail
             data = inflate.unused_data.lstrip(b"\0")
             while not data:

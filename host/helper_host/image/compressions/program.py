@@ -1,5 +1,8 @@
 """What runs in the confined child: packed bytes on stdin, plain ones on stdout, and an exit code that says how it went
 
+Of a disk's bytes most are zeros. Those are found here, while they are in the processor's cache, and not sent but told,
+see `base.ZEROS_FLAG`.
+
 Run as `python3 -I -S program.py ORDER STATUS` (two descriptor numbers): it imports all it needs, shuts itself in the
 jail, and only then reads its first byte. So the jail is empty: no program, no library, no file, and of the system calls
 those that get memory and move bytes between two pipes.
@@ -30,9 +33,10 @@ def main(order_fd: int, status_fd: int) -> None:
         sys.path += [ROOT, *order["path"]]
         from helper_host import jail
         from helper_host.image.compressions import COMPRESSIONS
-        from helper_host.image.compressions.base import Damaged, TooLarge, Truncated
+        from helper_host.image.compressions.base import PIECE, ZEROS_FLAG, Damaged, TooLarge, Truncated
 
         unpack = COMPRESSIONS[order["compression"]].load()
+        records = Records(PIECE, ZEROS_FLAG)
         # whoever stops reading ends us
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         jail.shut(jail.Spec(**order["jail"]), status)
@@ -42,17 +46,64 @@ def main(order_fd: int, status_fd: int) -> None:
         os._exit(NO_JAIL)
     os.close(status)
     try:
-        unpack(lambda: os.read(0, READ), write)
         code = 0
-    except Damaged:
-        code = DAMAGED
-    except Truncated:
-        code = TRUNCATED
-    except (TooLarge, MemoryError):
-        code = TOO_LARGE
+        try:
+            unpack(lambda: os.read(0, READ), records)
+        except Damaged:
+            code = DAMAGED
+        except Truncated:
+            code = TRUNCATED
+        except (TooLarge, MemoryError):
+            code = TOO_LARGE
+        # what came before it is good for a look at it
+        records.end()
     except BaseException:
         code = DEFECT
     os._exit(code)
+
+
+class Records:
+    """Plain bytes to stdout; a `base.Output`"""
+
+    def __init__(self, size: int, zeros_flag: int) -> None:
+        self._flag = zeros_flag
+        self._piece = bytearray(size)
+        self._view = memoryview(self._piece)
+        self._zeros = bytes(size)
+        self._filled = 0
+
+    def write(self, data: bytes) -> None:
+        """The next bytes"""
+        view = memoryview(data)
+        while view:
+            room = self.room()
+            count = min(len(room), len(view))
+            room[:count] = view[:count]
+            self.put(count)
+            view = view[count:]
+
+    def room(self) -> memoryview:
+        """What is left of the piece"""
+        return self._view[self._filled :]
+
+    def put(self, count: int) -> None:
+        """So many bytes more are in the piece"""
+        self._filled += count
+        if self._filled == len(self._piece):
+            self._send(self._piece == self._zeros)
+
+    def end(self) -> None:
+        """There are no more"""
+        if self._filled:
+            self._send(zeros=False)
+
+    def _send(self, zeros: bool) -> None:
+        if zeros:
+            write((self._filled | self._flag).to_bytes(4, "little"))
+        else:
+            write(self._filled.to_bytes(4, "little"))
+            write(self._view[: self._filled])
+        self._filled = 0
 
 
 def write(data: bytes | memoryview) -> None:

@@ -5,7 +5,7 @@ Source of the format: https://tukaani.org/xz/xz-file-format.txt
 
 from __future__ import annotations
 
-from helper_host.image.compressions.base import PIECE, Compression, Damaged, Read, TooLarge, Truncated, Unpack, Write
+from helper_host.image.compressions.base import PIECE, Compression, Damaged, Output, Read, TooLarge, Truncated, Unpack
 
 MEMORY = 160 << 20
 """Bytes that unpacking may take: `xz -9` asks for 65 MiB, and 128 MiB is what `--lzma2=dict=128MiB` does."""
@@ -18,7 +18,7 @@ def load() -> Unpack:
     """Of Python's own lzma"""
     import lzma
 
-    def unpack(read: Read, write: Write) -> None:
+    def unpack(read: Read, output: Output) -> None:
         data = read()
         while True:
             stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, MEMORY)
@@ -32,7 +32,7 @@ def load() -> Unpack:
                 except lzma.LZMAError as error:
                     raise (TooLarge if "Memory" in str(error) else Damaged) from None
                 data = b""
-                write(plain)
+                output.write(plain)
             padding, data = _behind(stream.unused_data, read)
             if padding % 4:
                 raise Damaged

@@ -6,7 +6,7 @@ counted as their bytes go by: a file that doesn't end with a frame's last byte e
 
 from __future__ import annotations
 
-from helper_host.image.compressions.base import PIECE, Compression, Damaged, Read, TooLarge, Truncated, Unpack, Write
+from helper_host.image.compressions.base import PIECE, Compression, Damaged, Output, Read, TooLarge, Truncated, Unpack
 
 WINDOW_MAX = 128 << 20
 """Most memory a frame may ask for: what `zstd --long` makes, and what the zstd tool takes by default."""
@@ -21,20 +21,19 @@ def load() -> Unpack:
     """Of zstandard, which Python has no module of its own for before 3.14"""
     import zstandard
 
-    def unpack(read: Read, write: Write) -> None:
+    def unpack(read: Read, output: Output) -> None:
         source = _Source(read)
         unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW_MAX)
-        plain = memoryview(bytearray(PIECE))
         # an object with read() is enough for it
         with unpacker.stream_reader(source, PIECE // 4, read_across_frames=True, closefd=False) as reader:  # type: ignore[arg-type]
             while True:
                 try:
-                    count = reader.readinto(plain)
+                    count = reader.readinto(output.room())
                 except zstandard.ZstdError as error:
                     raise (TooLarge if "memory" in str(error) else Damaged) from None
                 if not count:
                     break
-                write(plain[:count])
+                output.put(count)
         if not source.frames.complete():
             raise Truncated
 
