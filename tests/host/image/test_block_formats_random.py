@@ -107,6 +107,22 @@ def test_onto_a_disk(tmp_path: Path, name: str, theirs: str, options: str) -> No
     assert disk.read_bytes() == source.read_bytes().ljust(96 * MIB, b"\0")
 
 
+@pytest.mark.parametrize(
+    ("name", "theirs", "options"),
+    [("qcow2", "qcow2", "preallocation=metadata"), ("vhdx", "vhdx", "block_size=32M"), ("vdi", "vdi", "static=on")],
+)
+def test_holes_of_the_file_are_not_read(tmp_path: Path, name: str, theirs: str, options: str) -> None:
+    """Blocks that are mapped but were never written to are zeros, as the filesystem knows"""
+    path = tmp_path / "image"
+    command("qemu-img", "create", "-q", "-f", theirs, "-o", options, str(path), "256M")
+    command("qemu-io", "-f", theirs, "-c", "write -P 7 40M 1M", "-c", "write -P 8 200M 64k", str(path))
+    check(path, name, theirs)
+    image = open_image(str(path), places=Places(str(tmp_path), (str(tmp_path),)), image_format=name)
+    assert isinstance(image, Image)
+    with image:
+        assert MIB <= image.check_map(threading.Event()) < 4 * MIB
+
+
 OTHERWISE = {
     "vdi small blocks": "QEMU reads blocks of 1 MiB only, VirtualBox makes others where it is told to",
     "vhd sectors never written": "QEMU takes what is there for written, the specification and VirtualBox for zeros",

@@ -167,7 +167,7 @@ class Qcow2Reader:
 
     def extents(self) -> Iterator[Extent]:
         """The whole disk in order, runs joined"""
-        return joined(self._pieces(), self._size, self.format)
+        return joined(self._pieces(), self._fd, self._size, self.format)
 
     def _pieces(self) -> Iterator[Extent]:
         """What each L2 table says, clipped at the disk's end"""

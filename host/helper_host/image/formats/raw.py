@@ -33,9 +33,8 @@ class RawReader:
         raise NotImplementedError
 
 
-def holes_and_data(fd: int, size: int) -> Iterator[tuple[int, int, bool]]:
-    """The first `size` bytes of a file in order as `(start, end, is data)`, cut at sectors; holes read as zeros"""
-    position = 0
+def holes_and_data(fd: int, size: int, position: int = 0) -> Iterator[tuple[int, int, bool]]:
+    """A file from `position` to `size` in order as `(start, end, is data)`, cut at sectors; holes read as zeros"""
     while position < size:
         try:
             start = os.lseek(fd, position, os.SEEK_DATA)

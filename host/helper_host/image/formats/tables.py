@@ -6,15 +6,19 @@ one array, and only where the next entry isn't what follows from the one before 
 
 from __future__ import annotations
 
+import os
 import sys
 from array import array
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
 from helper_host.image.formats.base import SECTOR, Extent, Packed, read_into, refused
+from helper_host.image.formats.raw import holes_and_data
 
 VIRTUAL_MAX = 1 << 50
 """Bytes; a PiB is beyond any disk of an instance, and keeps all sums small."""
+HOLE = 1 << 18
+"""Bytes of an extent in which looking for holes costs less than reading them."""
 INCOMPLETE = "look whether its download was complete"
 
 
@@ -65,14 +69,31 @@ def is_inside(position: int, length: int, size: int) -> bool:
     return position >= 0 and position + length <= -(-size // SECTOR) * SECTOR
 
 
-def joined(pieces: Iterable[Extent], size: int, name: str) -> Iterator[Extent]:
-    """Neighbours of one kind as one extent
+def joined(pieces: Iterable[Extent], fd: int, size: int, name: str) -> Iterator[Extent]:
+    """Neighbours of one kind as one extent; where the file has holes, they are zeros that need no reading
 
     What is mapped may not be more than the file's `size`, so a table that names the same place over and over ends.
 
     Raises:
         ProviderError: E-IMAGE-REFUSED
     """
+    extents = _joined(pieces, size, name)
+    sparse = os.fstat(fd).st_blocks * SECTOR < size
+    return _without_holes(extents, fd) if sparse else extents
+
+
+def _without_holes(extents: Iterable[Extent], fd: int) -> Iterator[Extent]:
+    """Large extents as data and zeros; qemu-img leaves most of a vhdx block of 32 MiB unwritten"""
+    for extent in extents:
+        source = extent.source
+        if not isinstance(source, int) or extent.length < HOLE:
+            yield extent
+            continue
+        for start, end, is_data in holes_and_data(fd, source + extent.length, source):
+            yield Extent(extent.offset + start - source, end - start, start if is_data else None)
+
+
+def _joined(pieces: Iterable[Extent], size: int, name: str) -> Iterator[Extent]:
     offset, length = 0, 0
     source: int | Packed | None = None
     budget = -(-size // SECTOR) * SECTOR

@@ -91,7 +91,7 @@ class VdiReader:
 
     def extents(self) -> Iterator[Extent]:
         """The whole disk in order, runs joined"""
-        return joined(self._pieces(), self._size, self.format)
+        return joined(self._pieces(), self._fd, self._size, self.format)
 
     def _pieces(self) -> Iterator[Extent]:
         header = self.header

@@ -148,7 +148,7 @@ class VhdReader:
     def extents(self) -> Iterator[Extent]:
         """The whole disk in order, runs joined"""
         if self._table is not None:
-            return joined(self._blocks(self._table), self._end, self.format)
+            return joined(self._blocks(self._table), self._fd, self._end, self.format)
         return (
             Extent(start, end - start, start if is_data else None)
             for start, end, is_data in holes_and_data(self._fd, self.virtual_size)

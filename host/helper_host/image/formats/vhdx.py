@@ -209,7 +209,7 @@ class VhdxReader:
 
     def extents(self) -> Iterator[Extent]:
         """The whole disk in order, runs joined"""
-        return joined(self._pieces(), self._size, self.format)
+        return joined(self._pieces(), self._fd, self._size, self.format)
 
     def _pieces(self) -> Iterator[Extent]:
         for number, first in enumerate(range(0, self._blocks, self._chunk)):
