@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from helper_host.errors import ProviderError
 from helper_host.ganeti.values import Invalid
@@ -227,10 +227,9 @@ def _content(source: ConfigUrl, places: Places) -> bytes:
 
 def _fetched(source: ConfigUrl, places: Places) -> bytes:
     from helper_host import http
-    from helper_host.image.sources import web
+    from helper_host.image.sources import listed
 
-    url = web.normal(urlsplit(source.url))
-    if places.urls and not any(url.startswith(web.normal(urlsplit(listed))) for listed in places.urls):
+    if not listed.allows(source.url, places):
         raise _error(
             source.shown,
             f"does not begin as URLs may on this node ({', '.join(places.urls)})",

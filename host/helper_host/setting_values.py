@@ -88,11 +88,17 @@ def require(value: object) -> str:
 
 def urls(value: object) -> tuple[str, ...]:
     """Beginnings of URLs, each with a whole host"""
+    from urllib.parse import urlsplit
+
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError('must be a list of URLs, such as ["https://images.example.org/"]')
     for item in value:
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s@?#]+/[^\s?#]*", item):
             raise ValueError(f"has {item!r} in it, which is not a URL with a slash after its host")
+        try:
+            urlsplit(item).port  # noqa: B018  it is read when it is asked for
+        except ValueError:
+            raise ValueError(f"has {item!r} in it, which is not a URL") from None
     return tuple(value)
 
 

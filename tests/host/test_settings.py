@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -185,3 +186,10 @@ def test_a_proxy_is_taken_as_it_is(folder: Path, proxy: str) -> None:
     write(folder, f'proxy = "{proxy}"\nno_proxy = [".example.org"]\n')
     loaded = load("", str(folder))
     assert (loaded.proxy, loaded.no_proxy) == (proxy, (".example.org",))
+
+
+@pytest.mark.parametrize("url", ["https://h:x/", "https://[::1/", "https://h", "https://u@h/", "h/", "https://h/?x", 5])
+def test_beginnings_of_urls_that_are_none(tmp_path: Path, url: object) -> None:
+    (tmp_path / "config.toml").write_text(f"image_urls = [{json.dumps(url)}]\n")
+    with pytest.raises(ProviderError, match=r"E-SETTINGS: .*image_urls"):
+        load("", str(tmp_path))

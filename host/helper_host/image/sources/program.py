@@ -15,6 +15,7 @@ from helper_host import http, trusted
 from helper_host.errors import ProviderError
 from helper_host.image.content import Content
 from helper_host.image.integrity.base import Integrity
+from helper_host.image.sources import listed
 from helper_host.image.sources.base import Places, Source, bad
 from helper_host.log import printable
 
@@ -39,13 +40,15 @@ def open_reference(reference: str, places: Places, _integrity: Integrity) -> Con
     """What the program prints, which has begun
 
     Raises:
-        ProviderError: E-PARAMETER no program for it, E-SETTINGS the program can't be used, E-IMAGE-FETCH
+        ProviderError: E-PARAMETER no program for it, E-IMAGE-MISSING not on the list, E-SETTINGS the program can't be
+            used, E-IMAGE-FETCH
     """
     check(reference)
     scheme = reference.partition("://")[0].lower()
     path = places.programs.get(scheme)
     if path is None:
         raise _unknown(scheme, reference, places)
+    listed.check(reference, places)
     _check_program(path)
     from helper_host.image.sources.program_run import ProgramContent
 

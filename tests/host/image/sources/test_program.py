@@ -291,6 +291,27 @@ def test_schemes_that_nobody_knows(made: Maker, reference: str, remedy: str) -> 
     assert remedy in error.remedy
 
 
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        ("s3://bucket/path/x", ""),
+        (f"s3://me:{SECRET}@bucket/path/x?{SECRET}", ""),
+        ("s3://Bucket/path/x", "E-IMAGE-MISSING"),
+        ("s3://bucket/other", "E-IMAGE-MISSING"),
+        ("s3://bucket@evil/path/x", "E-IMAGE-MISSING"),
+        ("s3://bucket/path/../other", "E-IMAGE-MISSING"),
+        ("s3://bucket/path/%2e%2e/other", "E-IMAGE-MISSING"),
+        ("s3://evil/s3://bucket/path/", "E-IMAGE-MISSING"),
+    ],
+)
+def test_the_list_of_urls_is_for_programs_too(made: Maker, reference: str, code: str) -> None:
+    places = made("echo ran")._replace(urls=("https://example.org/", "s3://bucket/path/"))
+    if code:
+        assert refused(places, reference).code == code
+    else:
+        assert fetched(places, reference) == b"ran\n"
+
+
 def test_a_shell_never_sees_it(made: Maker, tmp_path: Path) -> None:
     places = made('printf "%s" "$1"')
     reference = f"s3://$(touch${{IFS}}{tmp_path}/ran)/`id`;'\"&&true|x"

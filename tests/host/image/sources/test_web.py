@@ -17,7 +17,8 @@ from helper_host.image.cache.spec import CacheSpec
 from helper_host.image.content import Content
 from helper_host.image.integrity import checksum
 from helper_host.image.integrity.base import NOTHING, Integrity
-from helper_host.image.sources import Places, check, open_reference, web
+from helper_host.image.sources import Places, check, open_reference
+from helper_host.image.sources.listed import normal
 from tests.host.web import HOST, File, Server, redirect, serving, stalling
 
 SECRET = "canary-c0de"
@@ -218,9 +219,7 @@ def test_ways_out_of_what_is_listed(from_web: Places, rest: str) -> None:
     ],
 )
 def test_two_forms_of_one_url(listed: str, url: str) -> None:
-    from urllib.parse import urlsplit
-
-    assert web.normal(urlsplit(url)).startswith(web.normal(urlsplit(listed)))
+    assert normal(url).startswith(normal(listed))
 
 
 def test_a_listed_server_may_redirect(server: Server, from_web: Places, tmp_path: Path) -> None:
