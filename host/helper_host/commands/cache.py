@@ -73,7 +73,7 @@ def _list(_asked: argparse.Namespace, spec: CacheSpec) -> int:
     if not os.path.lexists(spec.folder):
         print("nothing is kept")
         return 0
-    folder = Folder(spec.folder)
+    folder = Folder.opened(spec.folder)
     now = time.time()
     copies = listing.copies(folder)
     for copy in copies:

@@ -33,19 +33,27 @@ class Folder:
     """The cache's folder, made where it is missing, and known to be root's own
 
     Raises:
-        ProviderError: E-CACHE
+        ProviderError: E-CACHE, it isn't root's own
+        OSError: it can't be made
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        try:
+        if not os.path.lexists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with suppress(FileExistsError):
                 os.mkdir(path, 0o700)
-            self._check(os.lstat(path))
-            for name in (OBJECTS, URLS, PARTS):
+        self._check(os.lstat(path))
+        for name in (OBJECTS, URLS, PARTS):
+            if not os.path.isdir(self.at(name)):
                 with suppress(FileExistsError):
-                    os.mkdir(os.path.join(path, name), 0o700)
+                    os.mkdir(self.at(name), 0o700)
+
+    @classmethod
+    def opened(cls, path: str) -> Folder:
+        """The folder; E-CACHE for whatever keeps it from being one"""
+        try:
+            return cls(path)
         except OSError as error:
             raise unusable(path, error) from None
 

@@ -40,7 +40,7 @@ def prune(spec: CacheSpec, *, everything: bool = False, older_than: float | None
     Raises:
         ProviderError: E-CACHE
     """
-    folder = Folder(spec.folder)
+    folder = Folder.opened(spec.folder)
     try:
         before = room.entries_of(folder)
         in_use = 0

@@ -28,7 +28,7 @@ def spool(
     Raises:
         ProviderError: E-CACHE no room, or no usable folder; E-INTERRUPTED; what `pieces` raises
     """
-    folder = Folder(spec.folder)
+    folder = Folder.opened(spec.folder)
     room = Room(folder, spec.size)
     fd = -1
     try:

@@ -36,7 +36,7 @@ def verify(path: str, progress: Progress = lambda _done, _total: None) -> Verifi
     Raises:
         ProviderError: E-CACHE
     """
-    folder = Folder(path)
+    folder = Folder.opened(path)
     try:
         names = folder.names(OBJECTS)
         total = sum(_size(folder.at(OBJECTS, name)) for name in names)

@@ -32,7 +32,7 @@ class Server:
         self.rate = 0
         """Bytes a second of each answer; 0: as fast as it goes."""
         self.hold_at = -1
-        """Bytes after which answers wait for `go`; -1: they don't."""
+        """Bytes after which answers that begin now wait for `go`; -1: they don't."""
         self.go = threading.Event()
         self.validators = True
         """Whether it says ETags."""
@@ -82,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         """One file, or the rest of it"""
         assert isinstance(self.server, _Listener)
         server = self.server.owner
+        hold_at = server.hold_at
         path = self.path.partition("?")[0]
         content = server.files.get(path)
         tag = f'"{hashlib.sha256(content or b"").hexdigest()[:16]}"'
@@ -119,14 +120,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            self._send(server, content, start)
+            self._send(server, content, start, hold_at)
         except OSError:
             self.close_connection = True
 
-    def _send(self, server: Server, content: bytes, start: int) -> None:
+    def _send(self, server: Server, content: bytes, start: int, hold_at: int) -> None:
         began = time.monotonic()
         for position in range(start, len(content), BLOCK):
-            if 0 <= server.hold_at <= position:
+            if 0 <= hold_at <= position:
                 server.go.wait(60)
             block = content[position : position + BLOCK]
             self.wfile.write(block if server.lengths else b"%x\r\n%b\r\n" % (len(block), block))

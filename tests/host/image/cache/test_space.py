@@ -114,3 +114,9 @@ def test_a_filesystem_that_is_read_only(server: Server, small: Node, mounted: Pa
     assert small.get(server.url(), sha256(SMALL)) == (SMALL, True), "what is there can be used"
     with pytest.raises(ProviderError, match=r"E-CACHE: .*Read-only.*; mount it writable"):
         spool([b"x"], small.spec, "x", lambda done, total: None, threading.Event())
+
+
+def test_a_read_only_filesystem_without_a_cache(server: Server, small: Node, mounted: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
+    assert small.get(server.url()).data == SMALL
+    assert any("is not kept" in text and "Read-only" in text for text in small.warnings)
