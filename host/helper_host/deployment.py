@@ -89,17 +89,17 @@ def _deploy(
     """
     settings, log = request.settings, request.log
     with ExitStack() as stack:
+        disks: list[Disk] = [stack.enter_context(open_one(disk)) for disk in request.instance.disks]
+        # a fork, so before any thread exists: a download has some. It outlives the target, which wipes on ordinary
+        # failures and says so, and makes sure of it
+        guard = stack.enter_context(Guard(lambda: _wipe_again(disks[0])))
         image = _open_image(request, stack, monitor)
         planned = customisation.prepare(request, (image.path or None) if image is not None else None)
         if image is None and (planned is None or not planned.wanted):
             log.info("there is nothing to do on the disk")
             return finishing.NO_IMAGE
-        disks: list[Disk] = [stack.enter_context(open_one(disk)) for disk in request.instance.disks]
         target = Target(disks[0], image, log, clear_rest=settings.wipe_rest)
         target.check()
-        # no thread exists yet, so the guard can be forked; it outlives the target, which wipes on ordinary failures and
-        # says so, and makes sure of it
-        guard = stack.enter_context(Guard(lambda: _wipe_again(disks[0])))
         stack.enter_context(target)
         drive = stack.enter_context(ConfigDrive())
         background = stack.enter_context(Background())
