@@ -40,6 +40,9 @@ PARENT = slice(64, 768)
 """In the dynamic header: name of the parent, and where to look for it."""
 PART = 1 << 14
 """Entries of the table that are read at once."""
+BITS = 1 << 12
+"""Bits of a bitmap that are one number: those of a block of the usual size. Each run of equal bits takes as many steps
+as the number has words, so one of half a million bits would take seconds."""
 
 
 class Footer(NamedTuple):
@@ -175,18 +178,26 @@ class VhdReader:
             raise refused("The vhd image has data past its end", INCOMPLETE)
         sectors = length // SECTOR
         bitmap = read_exactly(self._fd, self._end, position, -(-sectors // 8), "vhd image's bitmap")
-        bits = int.from_bytes(bitmap, "big") >> -sectors % 8
-        done = 0
-        while done < sectors:
-            # the first sector is the highest bit
-            rest = sectors - done
-            written = bool(bits >> (rest - 1))
-            turned = ~bits & ((1 << rest) - 1) if written else bits
-            count = rest - turned.bit_length()
-            yield Extent(offset + done * SECTOR, count * SECTOR, source + done * SECTOR if written else None)
-            done += count
-            bits &= (1 << (sectors - done)) - 1
+        for first in range(0, sectors, BITS):
+            count = min(BITS, sectors - first)
+            bits = int.from_bytes(bitmap[first // 8 : -(-(first + count) // 8)], "big") >> -count % 8
+            for start, run, written in _bit_runs(bits, count):
+                at = (first + start) * SECTOR
+                yield Extent(offset + at, run * SECTOR, source + at if written else None)
 
     def unpack(self, packed: Packed, into: memoryview) -> None:
         """Never: vhd has nothing packed"""
         raise NotImplementedError
+
+
+def _bit_runs(bits: int, count: int) -> Iterator[tuple[int, int, bool]]:
+    """Runs of equal bits among the lower `count` of a number, from the highest on: first, length, whether they are 1"""
+    done = 0
+    while done < count:
+        rest = count - done
+        is_set = bool(bits >> (rest - 1))
+        turned = ~bits & ((1 << rest) - 1) if is_set else bits
+        run = rest - turned.bit_length()
+        yield done, run, is_set
+        done += run
+        bits &= (1 << (count - done)) - 1
