@@ -20,6 +20,8 @@ LIMIT = 1 << 20
 NAMES_SHOWN = 5
 GNU = re.compile(rb"(\\?)([0-9A-Fa-f]{32,128})(?:  | \*|\t| )(.+)")
 BSD = re.compile(rb"(\\?)([A-Za-z0-9/-]{2,16}) ?\((.+)\) ?= ?([0-9A-Fa-f]{32,128})")
+DOTS = re.compile(rb"\A(?:\./+)*/*")
+"""Before a name that is found from here; a line may be one of hundreds of thousands of them."""
 TAGS = {b"SHA256": "sha256", b"SHA2-256": "sha256", b"SHA512": "sha512", b"SHA2-512": "sha512"}
 ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
 """Of coreutils: "a leading backslash ... and in the name backslash, newline and carriage return are escaped"."""
@@ -96,9 +98,7 @@ def _parsed(raw: bytes) -> Line | None:
 
 
 def _without_dots(name: bytes) -> bytes:
-    while name.startswith(b"./"):
-        name = name[2:].lstrip(b"/")
-    return name.lstrip(b"/")
+    return DOTS.sub(b"", name)
 
 
 def _some(lines: Sequence[Line]) -> str:
