@@ -50,7 +50,14 @@ class Evidence:
     def _from_list(self, place: Reference) -> Checksum:
         """The image's line in a list whose signature holds, where one is asked for"""
         name = f"{LIST} {place.shown}"
-        content = fetching.get(place, self._places, limit=sums.LIMIT, parameter="image_checksum", what=LIST)
+        content = fetching.get(
+            place,
+            self._places,
+            limit=sums.LIMIT,
+            parameter="image_checksum",
+            what=LIST,
+            signed=self._asked.signature is not None or self._required,
+        )
         # a signature's name is looked for next to what it signs
         self._near = self._near._replace(folder=_folder(place, self._places))
         asked = self._asked.signature and absolute(self._asked.signature, self._near)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 
+from helper_host import http
 from helper_host.errors import ProviderError
 from helper_host.image import sources
 from helper_host.image.cache.spec import CacheSpec
@@ -23,11 +24,12 @@ JUDGED = Integrity((Checksum("sha256", ""),))
 """Tells a source that whoever gets the bytes checks them: nothing is lost where it can't tell a part from all."""
 
 
-def get(reference: Reference, places: Places, *, limit: int, parameter: str, what: str) -> bytes:
+def get(reference: Reference, places: Places, *, limit: int, parameter: str, what: str, signed: bool = True) -> bytes:
     """All of a file
 
     Args:
         reference: a URL or an absolute path
+        signed: it is a signature, or one follows: else nothing of an https URL may come without encryption
         limit: most bytes that it may have
         parameter: OS parameter that names it
         what: what it is, for people
@@ -40,7 +42,7 @@ def get(reference: Reference, places: Places, *, limit: int, parameter: str, wha
     clock = threading.Timer(SECONDS, cancel.set)
     clock.start()
     try:
-        content = _open(reference, places)
+        content = _open(reference, places, signed=signed)
         with content:
             return _read(content, limit, cancel, f"{what} {reference.shown}")
     except ProviderError as error:
@@ -56,8 +58,11 @@ def get(reference: Reference, places: Places, *, limit: int, parameter: str, wha
         clock.join()
 
 
-def _open(reference: Reference, places: Places) -> Content:
+def _open(reference: Reference, places: Places, *, signed: bool) -> Content:
     if is_url(reference.text):
+        if not signed and reference.text.startswith("https:"):
+            # JUDGED, the sources would follow a redirect to http
+            places = places._replace(rules=places.rules._replace(schemes=http.HTTPS))
         plain = places._replace(cache=CacheSpec(places.cache.folder, 0))
         content = sources.open_reference(reference.text, plain, JUDGED)
         if content is None:

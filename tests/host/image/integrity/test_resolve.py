@@ -379,3 +379,23 @@ def test_parameters_show_no_secret() -> None:
         with pytest.raises(ProviderError) as caught:
             table.parse_values({name: url.replace("h/S", "")})
         assert SECRET not in str(caught.value)
+
+
+def test_a_list_without_signature_does_not_come_over_http_by_a_redirect(
+    node: Node, server: web.Server, tmp_path: Path
+) -> None:
+    server.answers["/SUMS"] = web.content(SUMS)
+    server.answers["/SUMS.gpg"] = web.content(node.keys.sign(SUMS))
+    (tmp_path / "tls").mkdir()
+    with web.serving(tmp_path / "tls") as first:
+        for name in ("/SUMS", "/SUMS.gpg"):
+            first.answers[name] = web.redirect(server.url(name))
+        node.places = node.places._replace(rules=node.places.rules._replace(ca_file=str(first.ca_file)))
+        # anybody on the way could change list and image alike
+        node.refused(
+            "E-IMAGE-FETCH", "leads to a URL that does not begin with https", image_checksum=first.url("/SUMS")
+        )
+        assert server.calls == []
+        # the signature is what counts
+        signed = node.resolve(image_checksum=first.url("/SUMS"), image_signature=first.url("/SUMS.gpg"))
+        assert signed.sha256 == DIGEST
