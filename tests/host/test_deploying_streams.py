@@ -237,7 +237,7 @@ def finish(child, cancel, finish=unpacking.Child.finish):
 AT = """
 import os
 from helper_host import deployment
-from helper_host.image import opening, stream_image, stream_writer, target, unpacking
+from helper_host.image import opening, stream_image, stream_writer, target, unpacked, unpacking
 def at(where, name, after=False):
     plain = getattr(where, name)
     def stopped(*arguments, **named):
@@ -251,7 +251,7 @@ def at(where, name, after=False):
 at({where})
 """
 CHECKPOINTS = {
-    "looking at the head": 'unpacking, "head"',
+    "looking at the head": 'unpacked.Unpacked, "peek"',
     "opened": 'deployment, "open_image", True',
     "the child has started": 'unpacking.Child, "feed"',
     "old content is taken away": 'target.Target, "prepare"',

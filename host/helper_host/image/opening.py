@@ -19,6 +19,7 @@ from helper_host.image.sources import Places, open_reference
 
 if TYPE_CHECKING:
     from helper_host.image.stream_image import StreamImage
+    from helper_host.image.unpacking import Child
 
 HINT_TAIL = 64 << 10
 """Bytes of a compressed file's end that may say how large it is when unpacked."""
@@ -33,6 +34,8 @@ class _Wanted(NamedTuple):
     frame: Frame | None
     progress: Progress
     cancel: threading.Event
+    child: Child | None
+    """What unpacks it."""
 
 
 def _quiet(_done: int, _total: int) -> None:
@@ -63,15 +66,21 @@ def open_image(
         ProviderError: E-PARAMETER, E-IMAGE-MISSING, E-IMAGE-FETCH, E-IMAGE-REFUSED, E-CACHE
     """
     declared = names.parse(image_format)
-    content = open_reference(reference, places, integrity)
-    if content is None:
-        return None
+    # a process takes its time to start, so does a server to answer
+    child = _early_child(reference, declared.compression)
+    content: Content | None = None
     try:
+        content = open_reference(reference, places, integrity)
+        if content is None:
+            return None
         checked = Checked(content, integrity.checks)
         compression = declared.compression
         if compression is None:
             compression = _compression(content.peek(PEEK))
-        wanted = _Wanted(declared.format, places, frame, progress, cancel or threading.Event())
+        if child is not None and child.name != compression:
+            child.discard()
+            child = None
+        wanted = _Wanted(declared.format, places, frame, progress, cancel or threading.Event(), child)
         if compression:
             return _unpacked(content, checked, compression, wanted)
         # what is at hand is looked at as a whole, and the others' ends when they come
@@ -84,8 +93,24 @@ def open_image(
             return StreamImage(checked, shown_as="raw", hint=content.size, start=found, frame=frame)
         return Image(checked, declared.format or names.AUTO, progress, wanted.cancel, frame=frame)
     except BaseException:
-        content.close()
+        if child is not None:
+            child.discard()
+        if content is not None:
+            content.close()
         raise
+
+
+def _early_child(reference: str, compression: str | None) -> Child | None:
+    """What will unpack the image, by what is said of it or by its name; None where that says nothing"""
+    if compression is None:
+        suffix = reference.partition("?")[0].rpartition(".")[2].lower()
+        compression = names.COMPRESSIONS.get(suffix, "")
+    if not compression:
+        return None
+    from helper_host.image.compressions import COMPRESSIONS
+    from helper_host.image.unpacking import Child
+
+    return Child(COMPRESSIONS[compression])
 
 
 def _unpacked(content: Content, checked: Checked, compression: str, wanted: _Wanted) -> Image | StreamImage:
@@ -95,23 +120,28 @@ def _unpacked(content: Content, checked: Checked, compression: str, wanted: _Wan
     from helper_host.image.unpacked import Unpacked
 
     row, spec, declared, frame = COMPRESSIONS[compression], wanted.places.cache, wanted.declared, wanted.frame
-    head = Unpacked(content, row, spec).peek(PEEK)
-    if len(head) < SECTOR:
-        raise too_small(len(head))
-    image_format = _format(head, declared)
-    shown = names.shown(image_format, compression)
-    if image_format != "raw":
-        # checked while it is unpacked to a file, which then has nothing more to satisfy
-        spooled = Checked(Unpacked(checked, row, spec), ())
-        return Image(spooled, declared or names.AUTO, wanted.progress, wanted.cancel, shown_as=shown, frame=frame)
     hint = row.plain_size(content.peek(PEEK), content.peek_end(HINT_TAIL))
-    found = _found(head, declared, frame)
-    if content.at_hand:
-        # as a whole before anything is written, and not once more
-        plain = Unpacked(content, row, spec)
-        return StreamImage(plain, shown_as=shown, hint=hint, start=found, frame=frame, checked=checked)
-    plain = Unpacked(checked, row, spec)
-    return StreamImage(plain, shown_as=shown, hint=hint, start=found, frame=frame)
+    # a file at hand is checked as a whole before anything is written, and not once more
+    plain = Unpacked(content if content.at_hand else checked, row, spec, wanted.child)
+    try:
+        head = plain.peek(PEEK)
+        if len(head) < SECTOR:
+            raise too_small(len(head))
+        image_format = _format(head, declared)
+        shown = names.shown(image_format, compression)
+        if image_format == "raw":
+            found = _found(head, declared, frame)
+            whole = checked if content.at_hand else None
+            return StreamImage(plain, shown_as=shown, hint=hint, start=found, frame=frame, checked=whole)
+        if content.at_hand:
+            plain.stop()
+            plain = Unpacked(checked, row, spec)
+        # checked while it is unpacked to a file, which then has nothing more to satisfy
+        spooled = Checked(plain, ())
+        return Image(spooled, declared or names.AUTO, wanted.progress, wanted.cancel, shown_as=shown, frame=frame)
+    except BaseException:
+        plain.stop()
+        raise
 
 
 def _compression(head: bytes) -> str:

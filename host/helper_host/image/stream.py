@@ -237,7 +237,7 @@ def _received(source: int, cancel: threading.Event) -> Iterator[bytes]:
         yield data
 
 
-def _plain(source: int, cancel: threading.Event) -> Iterator[bytes | bytearray]:
+def _plain(source: int, cancel: threading.Event) -> Iterator[bytes | memoryview]:
     """The stream without its compression, in parts of at most `PIECE` bytes"""
     first = b""
     for chunk in _received(source, cancel):
@@ -263,7 +263,7 @@ def _broken(cause: str, _remedy: str) -> ProviderError:
     return ProviderError("E-STREAM", f"The stream's {cause}", "look at the export")
 
 
-def _pieces(parts: Iterator[bytes | bytearray]) -> Generator[bytearray]:
+def _pieces(parts: Iterator[bytes | memoryview]) -> Generator[bytearray]:
     """Parts of any length as pieces of `PIECE` bytes, the last one shorter"""
     piece = bytearray()
     for part in parts:

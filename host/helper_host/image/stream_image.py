@@ -71,15 +71,13 @@ class StreamImage:
         """End what comes; harmless when repeated"""
         self._content.close()
 
-    def pieces(self, cancel: threading.Event, room: Callable[[], bytearray]) -> Iterator[Piece]:
-        """All bytes, once; see `Content.pieces`: what they are made into must not be finished before they end well
-
-        Args:
-            room: gives buffers of `unpacking.PIECE` bytes. A piece that is one of them now belongs to the caller
-        """
-        if isinstance(self._content, Unpacked):
-            self._content.room = room
+    def pieces(self, cancel: threading.Event) -> Iterator[Piece]:
+        """All bytes, once; see `Content.pieces`: what they are made into must not be finished before they end well"""
         return self._content.pieces(cancel)
+
+    def lend(self) -> Callable[[], None] | None:
+        """See `Unpacked.lend`; None: what `pieces` gives is good until the next one only. Before `pieces` is called"""
+        return self._content.lend() if isinstance(self._content, Unpacked) else None
 
     def verify(self, progress: Progress, cancel: threading.Event) -> None:
         """Check what can be checked before anything is written: a file at hand. Others are checked as they come

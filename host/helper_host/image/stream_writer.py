@@ -23,7 +23,7 @@ from helper_host.image.target import Target
 from helper_host.image.unpacking import ZEROS
 from helper_host.image.writer import MIB, Progress, WriteResult
 
-Held = tuple[int, bytearray | bytes, int]
+Held = tuple[int, bytearray | memoryview | bytes, int]
 """Offset in the image, buffer, length: a piece, which is put at once and longer than what is kept back at the end."""
 HELD = 2
 """Pieces that are held until there are more: the last one may be short."""
@@ -109,11 +109,12 @@ class _Pass:
     def run(self) -> int:
         """All of it; bytes of the image's disk"""
         known_zero = self.target.prepare(self._disk.size if self._clear_rest else None)
-        putter = _Putter(self.target, self._check)
-        stream = self._image.pieces(self._cancel, putter.buffer)
+        give_back = self._image.lend()
+        putter = _Putter(self.target, self._check, give_back)
+        stream = self._image.pieces(self._cancel)
         try:
             with putter:
-                held = self._fill(stream, putter)
+                held = self._fill(stream, putter, lent=give_back is not None)
         finally:
             # a generator's own tidying up, now and not when somebody collects it
             close = getattr(stream, "close", None)
@@ -128,13 +129,13 @@ class _Pass:
         if self._cancel.is_set():
             raise interrupted()
 
-    def _fill(self, stream: Iterator[Piece], putter: _Putter) -> list[Held]:
+    def _fill(self, stream: Iterator[Piece], putter: _Putter, *, lent: bool) -> list[Held]:
         """All pieces but the last ones, which it returns"""
         room = self._disk.size - self._offset
         held: list[Held] = []
         buffer, filled, done = putter.buffer(), 0, 0
 
-        def hold(offset: int, full: bytearray | bytes) -> None:
+        def hold(offset: int, full: bytearray | memoryview | bytes) -> None:
             held.append((offset, full, PIECE))
             if len(held) > HELD:
                 first, oldest, length = held.pop(0)
@@ -145,8 +146,8 @@ class _Pass:
             if done + len(piece) > room:
                 raise too_small(self._disk, "a larger disk")
             done += len(piece)
-            if not filled and (piece is ZEROS or putter.gave(piece)):
-                hold(done - PIECE, piece)  # type: ignore[arg-type]
+            if not filled and (piece is ZEROS or (lent and len(piece) == PIECE)):
+                hold(done - PIECE, piece)
                 self._progress(*self._image.done(done))
                 continue
             view = memoryview(piece)
@@ -167,22 +168,23 @@ class _Pass:
 
     def _finish(self, held: list[Held]) -> int:
         """The last pieces, and what surrounds the image; where all of it ends"""
-        last, buffer, length = held[-1] if held else (0, b"", 0)
-        size = last + length
-        tail = b"".join(bytes(part[:count][-TAIL_PEEK:]) for _, part, count in held[-2:])
+        # whoever unpacked them may change them: what is looked at here is what is written
+        ends = [(offset, bytearray(part[:count])) for offset, part, count in held]
+        last, buffer = ends[-1] if ends else (0, bytearray())
+        size = last + len(buffer)
+        tail = b"".join(bytes(part[-TAIL_PEEK:]) for _, part in ends[-2:])
         self._image.check_end(tail[-TAIL_PEEK:], size)
         # a last part of a sector is filled up with zeros
         whole = -(-size // SECTOR) * SECTOR
-        if whole > size:
-            held[-1] = (last, bytearray(buffer[:length]) + bytes(whole - size), length + whole - size)
+        buffer += bytes(whole - size)
         frame = self._image.frame
         head, behind = (frame.head(whole), frame.tail(whole)) if frame is not None else (b"", b"")
         end = self._offset + whole + len(behind)
         if end > self._disk.size:
             raise too_small(self._disk, f"a disk of {-(-end // MIB)} MiB")
         self.target.ends_at(end)
-        for offset, part, count in held:
-            self.target.put(self._offset + offset, bytearray(part), count)
+        for offset, part in ends:
+            self.target.put(self._offset + offset, part, len(part))
         if head:
             self.target.put(0, bytearray(head), len(head))
         if behind:
@@ -193,13 +195,14 @@ class _Pass:
 class _Putter:
     """A thread that puts pieces onto the target; a context manager, whose end waits for it and raises its error"""
 
-    def __init__(self, target: Target, check: Callable[[], None]) -> None:
+    def __init__(self, target: Target, check: Callable[[], None], give_back: Callable[[], None] | None) -> None:
+        """`give_back` is called for each memoryview that was put"""
         self._target = target
         self._check = check
+        self._give_back = give_back
         self._error: BaseException | None = None
         self._work: queue.Queue[Held | None] = queue.Queue(QUEUED)
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
-        self._given: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="put", daemon=True)
 
     def __enter__(self) -> _Putter:
@@ -218,17 +221,11 @@ class _Putter:
     def buffer(self) -> bytearray:
         """One of `PIECE` bytes, whose content is anything"""
         try:
-            buffer = self._free.get_nowait()
+            return self._free.get_nowait()
         except queue.Empty:
-            buffer = bytearray(PIECE)
-        self._given.add(id(buffer))
-        return buffer
+            return bytearray(PIECE)
 
-    def gave(self, piece: Piece) -> bool:
-        """Whether it is one of these, which then is the caller's"""
-        return id(piece) in self._given
-
-    def put(self, offset: int, buffer: bytearray | bytes, length: int) -> None:
+    def put(self, offset: int, buffer: bytearray | memoryview | bytes, length: int) -> None:
         """Hand a piece over, waiting while there are too many; raises what went wrong with an earlier one"""
         while True:
             if self._error is not None:
@@ -246,11 +243,13 @@ class _Putter:
             try:
                 if self._error is not None:
                     pass
-                elif isinstance(buffer, bytearray):
-                    self._target.put(offset, buffer, length)
-                else:
+                elif isinstance(buffer, bytes):
                     self._target.zero(offset, length)
+                else:
+                    self._target.put(offset, buffer, length)
             except BaseException as error:
                 self._error = self._error or error
             if isinstance(buffer, bytearray):
                 self._free.put(buffer)
+            elif isinstance(buffer, memoryview) and self._give_back is not None:
+                self._give_back()

@@ -53,7 +53,7 @@ class Target:
             self._known_zero = length is not None and self.disk.clear(length, self._check)
         return self._known_zero
 
-    def put(self, offset: int, buffer: bytearray, length: int) -> None:
+    def put(self, offset: int, buffer: bytearray | memoryview, length: int) -> None:
         """The buffer's first `length` bytes"""
         view = memoryview(buffer)
         for start, end, zero in runs(buffer, length, BLOCK if self._known_zero else COARSE):
@@ -97,12 +97,12 @@ class Target:
             self.disk.start_writeback()
 
 
-def runs(buffer: bytearray, length: int, block: int) -> Iterator[tuple[int, int, bool]]:
+def runs(buffer: bytearray | memoryview, length: int, block: int) -> Iterator[tuple[int, int, bool]]:
     """The buffer's first `length` bytes as runs `(start, end, is zero)`, in steps of `block`"""
-    zeros = ZEROS[:block]
-    start, state = 0, None
+    view, start, state = memoryview(buffer)[:length], 0, None
     for position in range(0, length, block):
-        zero = buffer.startswith(zeros if position + block <= length else ZEROS[: length - position], position)
+        # by memcmp, which comparing a memoryview isn't
+        zero = ZEROS.startswith(view[position : position + block])
         if zero is not state:
             if state is not None:
                 yield start, position, state

@@ -1,12 +1,13 @@
 """Bytes through a confined child that unpacks them
 
 A thread feeds the child, whoever iterates takes from it: fetching, unpacking and what is done with the plain bytes all
-happen at once, in the memory of two pipes and one piece. What the child says is never believed further than its bytes:
-a child that hostile bytes own can give no more than some other image, or end.
+happen at once, in the memory of a pipe and a ring of pieces, see `ring`. What the child says is never believed further
+than its bytes: a child that hostile bytes own can give no more than some other image, or end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -14,12 +15,14 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator
+from typing import Protocol
 
 from helper_host import confine, seccomp
 from helper_host.errors import ProviderError
 from helper_host.image.compressions import Compression, program
 from helper_host.image.compressions.base import PIECE, RECORD_HEADER, ZEROS_FLAG
 from helper_host.image.content import Piece, interrupted
+from helper_host.image.ring import SIZE, Ring
 
 PIPE = 1 << 20
 """Bytes of a pipe: what an unprivileged user may have, which is more than enough to keep both ends busy."""
@@ -28,7 +31,6 @@ POLL = 100
 JOIN_SECONDS = 30.0
 CPU_SECONDS = 12 * 3600
 """A TiB of xz takes some four hours; what never ends otherwise has the deployment's own clock."""
-CPU_SECONDS_HEAD = 20
 MEMORY_BASE = 128 << 20
 """Address space of Python with its libraries, and its buffers."""
 ZEROS = bytes(PIECE)
@@ -41,34 +43,59 @@ Problem = Callable[[str, str], ProviderError]
 """Makes an error of a cause and a remedy."""
 
 
+class Cancel(Protocol):
+    """A `threading.Event`, or something like it"""
+
+    def is_set(self) -> bool:
+        """Whether to go on no longer"""
+        ...
+
+
 class Child:
     """The process; close it"""
 
-    def __init__(self, compression: Compression, cpu_seconds: int = CPU_SECONDS) -> None:
+    def __init__(self, compression: Compression) -> None:
         """
         Raises:
             ProviderError: E-NODE
         """
         self.name = compression.name
+        self.lends = False
+        """Whoever takes a piece says himself when its slot is free again."""
+        try:
+            self.ring = Ring()
+        except OSError as error:
+            raise ProviderError(
+                "E-NODE", f"There is no memory to unpack into: {error.strerror}", "see what the node lacks"
+            ) from None
         inside, self.writer = os.pipe2(os.O_CLOEXEC)
         self.reader, outside = os.pipe2(os.O_CLOEXEC)
+        credits_end, self._credits = os.pipe2(os.O_CLOEXEC)
+        self._lock = threading.Lock()
         try:
-            for end in (self.writer, self.reader):
+            for end in (self.writer, self.reader, self._credits):
                 os.set_blocking(end, False)
-                try:
-                    fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, PIPE)
-                except OSError:
-                    pass  # smaller ones do, more slowly
+            try:
+                fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, PIPE)
+            except OSError:
+                pass  # a smaller one does, more slowly
             self._popen, self._status = confine.spawn(
-                program.__file__, _order(compression, cpu_seconds), stdin=inside, stdout=outside, stderr=-3
+                program.__file__,
+                _order(compression, credits_end, self.ring.fd),
+                stdin=inside,
+                stdout=outside,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(credits_end, self.ring.fd),
             )
         except BaseException:
             self.stop_feeding()
             os.close(self.reader)
+            os.close(self._credits)
             raise
         finally:
-            os.close(inside)
-            os.close(outside)
+            self.ring.close()
+            for end in (inside, outside, credits_end):
+                os.close(end)
 
     @property
     def pid(self) -> int:
@@ -95,7 +122,7 @@ class Child:
             os.close(self.writer)
             self.writer = -1
 
-    def take(self, into: memoryview, cancel: threading.Event) -> int:
+    def take(self, into: memoryview, cancel: Cancel) -> int:
         """Fill `into`; how many bytes came, fewer only at their end
 
         Raises:
@@ -115,37 +142,15 @@ class Child:
             done += count
         return done
 
-    def exchange(self, packed: bytes, into: memoryview) -> int:
-        """Feed all of `packed` and fill `into`, in one thread; how many bytes came, fewer only at their end"""
-        view, done = memoryview(packed), 0
-        poll = select.poll()
-        poll.register(self.reader, select.POLLIN)
-        if view:
-            poll.register(self.writer, select.POLLOUT)
-        else:
-            self.stop_feeding()
-        while done < len(into):
-            poll.poll(POLL)
-            try:
-                if view:
-                    view = view[os.write(self.writer, view) :]
-            except BlockingIOError:
-                pass
-            except BrokenPipeError:
-                view = view[len(view) :]
-            if not view and self.writer >= 0:
-                poll.unregister(self.writer)
-                self.stop_feeding()
-            try:
-                count = os.readv(self.reader, [into[done:]])
-            except BlockingIOError:
-                continue
-            if not count:
-                break
-            done += count
-        return done
+    def give_back(self) -> None:
+        """The slot that was filled first is free again; from any thread"""
+        with self._lock:
+            if self._credits >= 0:
+                # it has ended, or doesn't care which slots are free
+                with contextlib.suppress(BrokenPipeError, BlockingIOError):
+                    os.write(self._credits, b"\0")
 
-    def finish(self, cancel: threading.Event) -> int:
+    def finish(self, cancel: Cancel) -> int:
         """Wait for the end of a child that gives no more bytes; its exit code as Popen has it
 
         Raises:
@@ -164,12 +169,21 @@ class Child:
             raise confine.failed(f"What unpacks {self.name}", said or "no reason given")
         return code
 
+    def discard(self) -> None:
+        """Close one that nobody has fed; harmless when repeated"""
+        self.stop_feeding()
+        self.close()
+
     def close(self) -> None:
         """End it; the thread that feeds has ended or is to be joined after this"""
         confine.end(self._popen)
         if self.reader >= 0:
             os.close(self.reader)
             self.reader = -1
+        with self._lock:
+            if self._credits >= 0:
+                os.close(self._credits)
+                self._credits = -1
         if self._status >= 0:
             os.close(self._status)
             self._status = -1
@@ -178,28 +192,28 @@ class Child:
 def unpacked(
     feed: Feed,
     compression: Compression,
-    cancel: threading.Event,
+    cancel: Cancel,
     problem: Problem,
     *,
+    child: Child | None = None,
     watch: Callable[[int], None] = lambda _pid: None,
-    room: Callable[[], bytearray] | None = None,
-) -> Generator[bytearray | bytes]:
-    """The plain bytes, in pieces of `PIECE` and a last shorter one; the same buffer each time, or `ZEROS`
+) -> Generator[memoryview | bytes]:
+    """The plain bytes, in pieces of `PIECE` and a last shorter one, of the child's memory; or `ZEROS`
 
     It ends well only if `feed` did, to its end, and the child has unpacked all of it and found nothing wrong. Whoever
     stops before closes the iterator.
 
     Args:
         problem: makes the errors of packed bytes that are no good
+        child: one for `compression` that was started before; it is taken over
         watch: gets the child's process id
-        room: gives a buffer of `PIECE` bytes for each piece, which then belongs to whoever iterates
 
     Raises:
         ProviderError: what `feed` raises; `problem`; E-INTERRUPTED; E-NODE
     """
     stop, all_fed = threading.Event(), threading.Event()
     errors: list[BaseException] = []
-    child = Child(compression)
+    child = child or Child(compression)
 
     def work() -> None:
         try:
@@ -217,8 +231,8 @@ def unpacked(
     try:
         watch(child.pid)
         thread.start()
-        last: bytearray | bytes = b""
-        for piece in _pieces(child, cancel, problem, room):
+        last: memoryview | bytes = b""
+        for piece in _pieces(child, cancel, problem):
             if errors:
                 break
             if len(piece) == PIECE:
@@ -248,13 +262,10 @@ def unpacked(
             thread.join(JOIN_SECONDS)
 
 
-def _pieces(
-    child: Child, cancel: threading.Event, problem: Problem, room: Callable[[], bytearray] | None
-) -> Generator[bytearray | bytes]:
+def _pieces(child: Child, cancel: Cancel, problem: Problem) -> Generator[memoryview | bytes]:
     """What the child says, until it ends; all of `PIECE` bytes but for the last"""
-    own = bytearray(PIECE)
     header = bytearray(RECORD_HEADER)
-    count = PIECE
+    count, slot = PIECE, 0
     while child.take(memoryview(header), cancel) == RECORD_HEADER:
         word = int.from_bytes(header, "little")
         if count < PIECE or not 0 < word & ~ZEROS_FLAG <= PIECE:
@@ -263,49 +274,20 @@ def _pieces(
         if word & ZEROS_FLAG:
             yield ZEROS if count == PIECE else ZEROS[:count]
             continue
-        buffer = room() if room is not None and count == PIECE else own
-        with memoryview(buffer) as view:
-            if child.take(view[:count], cancel) < count:
-                return
-        yield buffer if count == PIECE else buffer[:count]
+        yield child.ring.slot(slot)[:count]
+        slot += 1
+        if not child.lends:
+            child.give_back()
 
 
-def head(packed: bytes, complete: bool, length: int, compression: Compression, problem: Problem) -> bytes:
-    """The first `length` plain bytes, as far as the packed ones hold them
-
-    Args:
-        packed: the file's first bytes, no more than `PIPE`
-        complete: whether that is all of it: it then has to be right
-
-    Raises:
-        ProviderError: `problem`, E-NODE
-    """
-    child = Child(compression, CPU_SECONDS_HEAD)
-    try:
-        record = bytearray(RECORD_HEADER + length)
-        count = child.exchange(packed, memoryview(record))
-        word = int.from_bytes(record[:RECORD_HEADER], "little")
-        plain = bytes(record[RECORD_HEADER : max(count, RECORD_HEADER)])
-        if word & ZEROS_FLAG:
-            return bytes(min(word & ~ZEROS_FLAG, length))
-        if count < len(record):
-            code = child.finish(threading.Event())
-            if code and (complete or code != program.TRUNCATED):
-                raise _failed(compression.name, code, problem)
-        return plain
-    finally:
-        child.stop_feeding()
-        child.close()
-
-
-def _order(compression: Compression, cpu_seconds: int) -> dict[str, object]:
+def _order(compression: Compression, credits_end: int, ring: int) -> dict[str, object]:
     # only root can build a jail, and only root's process needs one: without it this is somebody's test
     jailed = os.geteuid() == 0
-    memory = MEMORY_BASE + compression.memory
+    memory = MEMORY_BASE + SIZE + compression.memory
     jail = {
         "argv": [],
-        "descriptors": [],
-        "limits": confine.limits(cpu_seconds, memory, confine=jailed),
+        "descriptors": [credits_end],
+        "limits": confine.limits(CPU_SECONDS, memory, confine=jailed),
         "parent": os.getpid(),
         "confine": jailed,
         "uid": 0,
@@ -315,7 +297,7 @@ def _order(compression: Compression, cpu_seconds: int) -> dict[str, object]:
         "cgroup": "",
         "syscalls": seccomp.program(seccomp.COMPUTE.values()).hex(),
     }
-    return {"jail": jail, "compression": compression.name, "path": _path(compression)}
+    return {"jail": jail, "compression": compression.name, "path": _path(compression), "ring": ring}
 
 
 def _path(compression: Compression) -> list[str]:
@@ -355,7 +337,7 @@ def _wait(fd: int, event: int) -> None:
     poll.poll(POLL)
 
 
-def _join(thread: threading.Thread, cancel: threading.Event) -> None:
+def _join(thread: threading.Thread, cancel: Cancel) -> None:
     while thread.is_alive():
         if cancel.is_set():
             raise interrupted()

@@ -19,9 +19,13 @@ import zstandard
 
 from helper_host.errors import ProviderError
 from helper_host.image import unpacking
+from helper_host.image.cache.spec import CacheSpec
 from helper_host.image.compressions import COMPRESSIONS, program
-from helper_host.image.content import PIECE
+from helper_host.image.compressions.base import SLOTS
+from helper_host.image.content import PIECE, FileContent
 from helper_host.image.formats.base import refused
+from helper_host.image.ring import SIZE, Ring
+from helper_host.image.unpacked import Unpacked
 from helper_host.jail import UID_BASE
 
 from .packing import PACK, zero_bomb, zstd
@@ -169,7 +173,7 @@ def test_a_child_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
         unpacked("xz", lzma.compress(CONTENT, filters=filters))
 
 
-@pytest.mark.parametrize("said", [b"", b"\x0d\0\0\0another image", b"\0\0\x10\x80", b"\0\0\x10\0but not so much"])
+@pytest.mark.parametrize("said", [b"", b"\x0d\0\0\0", b"\0\0\x10\x80", b"\0\0\x10\0" * 99, b"\0\0\x10\0no"])
 def test_a_child_that_ends_before_the_file_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     """Owned, it says that all is well while the rest has been neither read nor checked"""
     (tmp_path / "owned.py").write_text(f"import os\nos.write(1, {said!r})\nos.close(0)\nos._exit(0)\n")
@@ -247,7 +251,7 @@ def test_what_it_is_while_it_works(kind: str) -> None:
         seen["root"] = sorted(path.name for path in Path(f"/proc/{pid}/root").rglob("*"))
         for _ in range(100):
             seen["fds"] = {path.name: os.readlink(path)[:5] for path in Path(f"/proc/{pid}/fd").iterdir()}
-            if len(seen["fds"]) == 3:
+            if len(seen["fds"]) == 4:
                 break
             time.sleep(0.02)  # the status pipe goes last
         seen["net"] = os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
@@ -260,7 +264,7 @@ def test_what_it_is_while_it_works(kind: str) -> None:
     assert {facts[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
     assert (facts["NoNewPrivs"], facts["Seccomp"], facts["Groups"], facts["Threads"]) == ("1", "2", "", "1")
     assert seen["root"] == ["dev", "null"], "nothing of the node is there"
-    assert seen["fds"] == {"0": "pipe:", "1": "pipe:", "2": "/dev/"}
+    assert seen["fds"] == {"0": "pipe:", "1": "pipe:", "2": "/dev/", "3": "pipe:"}
     assert seen["net"] and seen["environ"] == b"" and len(seen["mounts"]) == 1
     assert "ro" in seen["mounts"][0].split()[5].split(",")
 
@@ -303,7 +307,7 @@ def _alive(child: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("said", [b"\0\0\0\0", b"\1\0\x10\0", b"\xff" * 8, b"\1\0\0\x80" * 2, b"\1\0\0\0x\1\0\0\0y"])
+@pytest.mark.parametrize("said", [b"\0\0\0\0", b"\1\0\x10\0", b"\xff" * 8, b"\1\0\0\x80" * 2, b"\1\0\0\0" * 2])
 def test_a_child_that_talks_nonsense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     (tmp_path / "owned.py").write_text(f"import os\nos.write(1, {said!r})\nwhile os.read(0, 99999): pass\n")
     monkeypatch.setattr(program, "__file__", str(tmp_path / "owned.py"))
@@ -314,20 +318,75 @@ def test_a_child_that_talks_nonsense(tmp_path: Path, monkeypatch: pytest.MonkeyP
 # --- looking at the beginning -----------------------------------------------------------------------------------------
 
 
+def head(kind: str, packed: bytes, path: Path) -> bytes:
+    path.write_bytes(packed)
+    file = FileContent(os.open(path, os.O_RDONLY), str(path))
+    with Unpacked(file, COMPRESSIONS[kind], CacheSpec(str(path.parent))) as content:
+        found = content.peek(34_816)
+        assert content.peek(100) == found[:100]
+        return found
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("complete", [True, False])
-def test_the_head(kind: str, complete: bool) -> None:
-    packed = PACK[kind](CONTENT)
-    part = packed if complete else packed[:300_000]
-    assert unpacking.head(part, complete, 34_816, COMPRESSIONS[kind], refused) == CONTENT[:34_816]
+def test_the_head(kind: str, tmp_path: Path) -> None:
+    assert head(kind, PACK[kind](CONTENT), tmp_path / "image") == CONTENT[:34_816]
+    assert not children()
 
 
-def test_the_head_of_less() -> None:
-    assert unpacking.head(zstd(b"short"), True, 34_816, COMPRESSIONS["zstd"], refused) == b"short"
+def test_the_head_of_less(tmp_path: Path) -> None:
+    assert head("zstd", zstd(b"short"), tmp_path / "image") == b"short"
     with pytest.raises(ProviderError, match="ends early"):
-        unpacking.head(zstd(b"short")[:-1], True, 34_816, COMPRESSIONS["zstd"], refused)
+        head("zstd", zstd(b"short")[:-1], tmp_path / "image")
     with pytest.raises(ProviderError, match="damaged"):
-        unpacking.head(b"\x1f\x8b\x08 no more of it", False, 34_816, COMPRESSIONS["gzip"], refused)
+        head("gzip", b"\x1f\x8b\x08 no more of it", tmp_path / "image")
+    assert not children()
+
+
+def test_what_was_peeked_at_comes_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(PACK["xz"](CONTENT))
+    file = FileContent(os.open(path, os.O_RDONLY), str(path))
+    with Unpacked(file, COMPRESSIONS["xz"], CacheSpec(str(tmp_path))) as content:
+        assert content.peek(9) == CONTENT[:9]
+        pid = children()
+        assert b"".join(bytes(piece) for piece in content.pieces(threading.Event())) == CONTENT
+        assert len(pid) == 1 and not children()
+
+
+# --- the memory that both have ----------------------------------------------------------------------------------------
+
+
+def test_nobody_can_make_the_ring_shorter() -> None:
+    ring = Ring()
+    copy = os.dup(ring.fd)
+    ring.close()
+    for size in (0, SIZE // 2, SIZE + 4096):
+        with pytest.raises(PermissionError):
+            os.ftruncate(copy, size)
+    os.close(copy)
+    assert bytes(ring.slot(SLOTS + 2)) == bytes(PIECE)
+    with pytest.raises(TypeError):
+        ring.slot(0)[0] = 1
+
+
+def test_lent_pieces_stay_until_they_are_given_back(tmp_path: Path) -> None:
+    plain = random.Random(6).randbytes(4 * SLOTS * PIECE + 5)
+    path = tmp_path / "image"
+    path.write_bytes(zstd(plain))
+    file = FileContent(os.open(path, os.O_RDONLY), str(path))
+    content = Unpacked(file, COMPRESSIONS["zstd"], CacheSpec(str(tmp_path)))
+    with content:
+        assert content.peek(9) == plain[:9]
+        give_back = content.lend()
+        held: list[bytes | bytearray | memoryview] = []
+        found = []
+        for piece in content.pieces(threading.Event()):
+            held.append(piece)
+            if len(held) == SLOTS - 2:
+                time.sleep(0.01)  # it goes on with what it has
+                found.append(bytes(held.pop(0)))
+                give_back()
+        assert b"".join([*found, *map(bytes, held)]) == plain
 
 
 SIZES: list[tuple[str, Callable[[bytes], bytes], int | None]] = [

@@ -11,10 +11,15 @@ from typing import NamedTuple, Protocol
 
 PIECE = 1 << 20
 """Most bytes unpacked at once."""
+SLOTS = 8
+"""Pieces of the memory that the child fills: those that its reader holds back, has queued and writes, and two more."""
 ZEROS_FLAG = 1 << 31
-"""The child's output is records: four bytes (little-endian) with a length of at most `PIECE`, and so many bytes; with
-this flag there are none, they are all zero. Only the last record may be shorter than `PIECE`."""
+"""The child's output is records of four bytes (little-endian): a length of at most `PIECE`. So many bytes are in the
+next slot, which is the child's again once its reader has said so (a byte on the pipe `CREDITS`); with this flag there
+are none, they are all zero. Only the last record may be shorter than `PIECE`."""
 RECORD_HEADER = 4
+CREDITS = 3
+"""The child's descriptor that tells which slots are free again."""
 
 Read = Callable[[], bytes]
 """Packed bytes, b"" at their end."""

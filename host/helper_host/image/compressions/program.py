@@ -1,17 +1,18 @@
 """What runs in the confined child: packed bytes on stdin, plain ones on stdout, and an exit code that says how it went
 
-Of a disk's bytes most are zeros. Those are found here, while they are in the processor's cache, and not sent but told,
-see `base.ZEROS_FLAG`.
+Plain bytes go into memory that the reader has mapped, too, and only their lengths through the pipe. Of a disk's bytes
+most are zeros. Those are found here, while they are in the processor's cache, and told, see `base.ZEROS_FLAG`.
 
 Run as `python3 -I -S program.py ORDER STATUS` (two descriptor numbers): it imports all it needs, shuts itself in the
 jail, and only then reads its first byte. So the jail is empty: no program, no library, no file, and of the system calls
-those that get memory and move bytes between two pipes.
+those that get memory and move bytes between pipes.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import mmap
 import os
 import signal
 import sys
@@ -33,10 +34,11 @@ def main(order_fd: int, status_fd: int) -> None:
         sys.path += [ROOT, *order["path"]]
         from helper_host import jail
         from helper_host.image.compressions import COMPRESSIONS
-        from helper_host.image.compressions.base import PIECE, ZEROS_FLAG, Damaged, TooLarge, Truncated
+        from helper_host.image.compressions.base import Damaged, TooLarge, Truncated
 
         unpack = COMPRESSIONS[order["compression"]].load()
-        records = Records(PIECE, ZEROS_FLAG)
+        # mapped before anything is read; the jail closes the descriptor
+        records = Records(mmap.mmap(order["ring"], 0))
         # whoever stops reading ends us
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         jail.shut(jail.Spec(**order["jail"]), status)
@@ -63,14 +65,19 @@ def main(order_fd: int, status_fd: int) -> None:
 
 
 class Records:
-    """Plain bytes to stdout; a `base.Output`"""
+    """Plain bytes into the ring, and records of them to stdout; a `base.Output`"""
 
-    def __init__(self, size: int, zeros_flag: int) -> None:
-        self._flag = zeros_flag
-        self._piece = bytearray(size)
-        self._view = memoryview(self._piece)
-        self._zeros = bytes(size)
+    def __init__(self, ring: mmap.mmap) -> None:
+        from helper_host.image.compressions import base
+
+        self._size, self._slots = base.PIECE, base.SLOTS
+        self._flag, self._credits = base.ZEROS_FLAG, base.CREDITS
+        self._zeros = bytes(self._size)
+        self._ring = memoryview(ring)
+        self._slot = 0
+        self._free = self._slots
         self._filled = 0
+        self._view = self._ring[: self._size]
 
     def write(self, data: bytes) -> None:
         """The next bytes"""
@@ -84,26 +91,34 @@ class Records:
 
     def room(self) -> memoryview:
         """What is left of the piece"""
+        while not self._free:
+            self._free = len(os.read(self._credits, self._slots))
+            if not self._free:
+                os._exit(DEFECT)  # nobody reads any more
         return self._view[self._filled :]
 
     def put(self, count: int) -> None:
         """So many bytes more are in the piece"""
         self._filled += count
-        if self._filled == len(self._piece):
-            self._send(self._piece == self._zeros)
+        if self._filled == self._size:
+            # a comparison of memoryviews goes by elements, this by memcmp
+            if self._zeros.startswith(self._view):
+                self._filled = 0
+                write((self._size | self._flag).to_bytes(4, "little"))
+            else:
+                self._send()
 
     def end(self) -> None:
         """There are no more"""
         if self._filled:
-            self._send(zeros=False)
+            self._send()
 
-    def _send(self, zeros: bool) -> None:
-        if zeros:
-            write((self._filled | self._flag).to_bytes(4, "little"))
-        else:
-            write(self._filled.to_bytes(4, "little"))
-            write(self._view[: self._filled])
+    def _send(self) -> None:
+        write(self._filled.to_bytes(4, "little"))
         self._filled = 0
+        self._free -= 1
+        self._slot = (self._slot + 1) % self._slots
+        self._view = self._ring[self._slot * self._size :][: self._size]
 
 
 def write(data: bytes | memoryview) -> None:

@@ -83,6 +83,12 @@ class Frames:
             at += step
             if at == len(data):
                 return
+            if self._in_frame and not self._header:
+                # nearly all headers are blocks' and come in one piece
+                self._header = data[at : at + 3]
+                at += len(self._header)
+                self._block()
+                continue
             self._header += data[at : at + 1]
             at += 1
             if self._in_frame:
