@@ -208,7 +208,6 @@ def ask(
     Raises:
         FetchError
     """
-    context = _trust(rules.ca_file)
     before = ""
     for _ in range(REDIRECTS_MAX + 1):
         try:
@@ -218,7 +217,7 @@ def ask(
         if (before, split.scheme) == ("https", "http") and not downgrade:
             raise FetchError("leads from https to http, where anybody on the way can change it", OWN_URL)
         before = split.scheme
-        with _answer(split, headers_of(split), rules, context) as response:
+        with _answer(split, headers_of(split), rules) as response:
             if response.status in statuses:
                 yield Body(response, url)
                 return
@@ -313,9 +312,7 @@ def _too_slow(seconds: float) -> FetchError:
 
 
 @contextmanager
-def _answer(
-    split: SplitResult, headers: Headers, rules: Rules, context: ssl.SSLContext
-) -> Iterator[urllib3.BaseHTTPResponse]:
+def _answer(split: SplitResult, headers: Headers, rules: Rules) -> Iterator[urllib3.BaseHTTPResponse]:
     import urllib3
 
     url = split._replace(netloc=split.netloc.rpartition("@")[2], fragment="").geturl()
@@ -323,7 +320,7 @@ def _answer(
     if split.username is not None:
         sent |= _basic(split)
     timeout = urllib3.Timeout(connect=rules.connect_seconds, read=rules.silence_seconds)
-    with _manager(_proxy(split, rules), context) as manager:
+    with _manager(split.scheme, _proxy(split, rules), rules.ca_file) as manager:
         try:
             response = manager.request(
                 "GET",
@@ -341,9 +338,13 @@ def _answer(
             yield response
 
 
-def _manager(proxy: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+def _manager(scheme: str, proxy: str, ca_file: str) -> urllib3.PoolManager:
     import urllib3
 
+    # whom the node trusts is many certificates, and nobody asks for them on the way to a server of http
+    if scheme == "http" and not proxy:
+        return urllib3.PoolManager()
+    context = _trust(ca_file)
     if not proxy:
         return urllib3.PoolManager(ssl_context=context)
     try:
