@@ -70,6 +70,28 @@ def test_missing_name_says_where_it_was_looked_for(places: Places) -> None:
         open_reference("debian", places)
 
 
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("debain-12", "did you mean debian-12? See"),
+        ("debian12", "did you mean debian-12? See"),
+        ("web", "did you mean web.raw.zst? See"),
+        ("web.raw", "did you mean web.raw.zst? See"),
+        ("plan9", "put it there"),
+        ("data", "put it there"),
+        ("list", "put it there"),
+    ],
+)
+def test_missing_name_and_what_was_meant(places: Places, asked: str, hint: str) -> None:
+    for name in ("debian-12.raw", "web.raw.zst", "web.toml", "list.toml", "zz\n.raw"):
+        Path(places.store, name).write_bytes(b"")
+    Path(places.store, "data.d").mkdir()
+    with pytest.raises(ProviderError) as caught:
+        open_reference(asked, places)
+    assert caught.value.remedy.startswith(hint)
+    assert caught.value.remedy.endswith(f"ls {places.store}")
+
+
 def test_missing_store(tmp_path: Path) -> None:
     assert code("debian", Places(str(tmp_path / "none"), ())) == "E-IMAGE-MISSING"
 

@@ -37,7 +37,7 @@ def open_path(reference: str, places: Places, _integrity: Integrity) -> FileCont
             raise ProviderError(
                 "E-IMAGE-MISSING", f"image={reference} does not exist on this node", "look at its spelling"
             ) from None
-    allowed = ", ".join(places.folders) or "none is set"
+    allowed = ", ".join(dict.fromkeys(places.folders)) or "none is set"
     raise ProviderError(
         "E-IMAGE-MISSING",
         f"image={reference} is not in a folder that images may come from ({allowed})",

@@ -18,6 +18,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@~-]{0,199}")
 DEPTH_MAX = 16
 
 SUFFIXES = ("", ".raw", ".qcow2", ".img")
+DESCRIPTION = ".toml"
+LISTED_MAX = 1000
+"""Files of a store that are looked at for a hint."""
 
 
 def check(reference: str) -> None:
@@ -42,11 +45,33 @@ def open_name(reference: str, places: Places, _integrity: Integrity) -> FileCont
             return open_regular(places.store, reference + suffix, reference)
         except FileNotFoundError:
             continue
+    close = _alike(reference, places.store)
+    hint = f"did you mean {close}? See what is there" if close else "put it there, or see what is there"
     raise ProviderError(
         "E-IMAGE-MISSING",
         f"There is no image {reference} in {places.store} (nor with one of {', '.join(suffixes[1:])})",
-        f"put it there, or see what is there: ls {places.store}",
+        f"{hint}: ls {places.store}",
     )
+
+
+def _alike(reference: str, store: str) -> str:
+    """The name in the store that was meant perhaps, "" for none: with a suffix that can't be left out, or misspelled"""
+    import difflib
+    import itertools
+    import os
+
+    try:
+        with os.scandir(store) as entries:
+            files = sorted(
+                entry.name
+                for entry in itertools.islice(entries, LISTED_MAX)
+                if NAME.fullmatch(entry.name) and entry.is_file() and not entry.name.endswith(DESCRIPTION)
+            )
+    except OSError:
+        return ""
+    longer = [name for name in files if name.startswith(f"{reference}.")]
+    short = [name.removesuffix(suffix) for suffix in SUFFIXES[1:] for name in files if name.endswith(suffix)]
+    return next(iter(longer or difflib.get_close_matches(reference, [*short, *files], 1)), "")
 
 
 SOURCE = Source(
