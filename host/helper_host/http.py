@@ -35,6 +35,8 @@ BROKEN = "broke off on the way", "see whether the server is well, and try again"
 OWN_URL = "give the URL of the file itself"
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 """A name, an address of either kind, with a zone."""
+HOSTNAME_MISMATCH, ADDRESS_MISMATCH = 62, 64
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h."""
 DIGITS_MAX = 20
 """Fewer than these a Content-Length has that can be meant."""
 
@@ -171,8 +173,9 @@ def shown(url: str) -> str:
         host, port = split.hostname or "", split.port
     except ValueError:
         return "(a URL)"
-    # a password with a slash or a question mark that isn't encoded: what looks like the host is none
-    if "@" in split.path or (not split.path and "@" in split.query + split.fragment):
+    # a password with a slash or a question mark that isn't encoded: what looks like host and port is none
+    behind = "@" in split.query + split.fragment and "@" not in split.netloc
+    if "@" in split.path or (behind and (not split.path or port is not None)):
         return "(a URL)"
     host = f"[{host}]" if ":" in host else host
     return printable(f"{split.scheme}://{host}{f':{port}' if port else ''}{split.path}{'?...' if split.query else ''}")
@@ -382,6 +385,15 @@ def _origin(split: SplitResult) -> tuple[str, str]:
     return split.scheme, split.netloc.rpartition("@")[2]
 
 
+def check_authorities(ca_file: str) -> None:
+    """Whether it can be used
+
+    Raises:
+        FetchError
+    """
+    _trust(ca_file)
+
+
 def _trust(ca_file: str) -> ssl.SSLContext:
     import ssl
 
@@ -404,7 +416,7 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> FetchError:
     status = response.status
     reason = f"{status} {response.reason or ''}".strip()[:80]
     remedy = {
-        401: "put user and password into the URL: https://USER:PASSWORD@HOST/PATH",
+        401: "correct user and password: http_headers in the settings, or https://USER:PASSWORD@HOST/PATH",
         403: "see whether this node may fetch it",
         404: "look at its spelling",
         429: "try again later",
@@ -441,16 +453,23 @@ def _failure(error: Exception) -> FetchError:
     chain = list(_chain(error))
     for each in chain:
         if isinstance(each, ssl.SSLCertVerificationError):
+            remedy = "see that ca-certificates is installed, or name the authority's file with ca_file in the settings"
+            if each.verify_code in (HOSTNAME_MISMATCH, ADDRESS_MISMATCH):
+                remedy = "give the name that its certificate is for"
             return FetchError(
-                f"can't be had: the server's certificate does not hold ({each.verify_message.rstrip('.')})",
-                "see that ca-certificates is installed, or name the authority's file with ca_file in the settings",
+                f"can't be had: the server's certificate does not hold ({each.verify_message.rstrip('.')})", remedy
             )
     later = any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_AGAIN for each in chain)
     cut = any(isinstance(each, (ssl.SSLEOFError, ConnectionError)) for each in chain)
     kinds: tuple[tuple[Any, str, str, bool], ...] = (
         (exceptions.ReadTimeoutError, "can't be had: the server fell silent", "see whether the server is well", True),
         (exceptions.ProxyError, f"can't be had through the proxy ({_reason(chain)})", "look at the proxy", cut),
-        (ssl.SSLError, f"can't be had: no encryption could be agreed on ({_reason(chain)})", reachable, cut),
+        (
+            ssl.SSLError,
+            f"can't be had: no encryption could be agreed on ({_reason(chain)})",
+            "see whether that server speaks https there",
+            cut,
+        ),
         # each is a kind of the next one
         (
             exceptions.NameResolutionError,

@@ -64,6 +64,7 @@ def check() -> str:
 
     from helper_host import customisation, helper_image, hooks, settings
     from helper_host.image.integrity import evidence
+    from helper_host.image.sources import program as programs
     from helper_host.progress import program as monitors
 
     try:
@@ -80,6 +81,10 @@ def check() -> str:
         hooks.find(folder)
     for path in dict.fromkeys(each.progress_monitor for each in loaded if each.progress_monitor):
         monitors.check(path)
+    for path in dict.fromkeys(path for each in loaded for path in each.image_programs.values()):
+        programs.check_program(path)
+    for path in dict.fromkeys(each.ca_file for each in loaded if each.ca_file):
+        _check_authorities(path)
     for program in dict.fromkeys(each.qemu for each in loaded):
         if not os.access(program, os.X_OK):
             raise ProviderError("E-NODE", f"{program} is not there or can't be run", "install qemu-system-x86")
@@ -87,6 +92,15 @@ def check() -> str:
         evidence.check_node(each)
     variants = f" and {len(names)} of variants" if names else ""
     return f"settings{variants}, tasks, helper image, QEMU, keyrings: in order"
+
+
+def _check_authorities(path: str) -> None:
+    from helper_host import http
+
+    try:
+        http.check_authorities(path)
+    except http.FetchError as error:
+        raise ProviderError("E-SETTINGS", f"Downloads {error.cause}", error.remedy) from None
 
 
 def parameters() -> str:

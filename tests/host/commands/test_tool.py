@@ -145,6 +145,23 @@ def test_check_looks_at_keys_and_what_checks_signatures(
     says(f"E-SETTINGS: {image}/keyrings/bad.asc is not a keyring", require="none")
 
 
+def test_check_looks_at_what_fetches_images(
+    image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def says(**changed: object) -> str:
+        loaded = Settings.of(helper_image=str(image), qemu="/bin/true", keyrings=str(image / "keyrings"), **changed)
+        monkeypatch.setattr(settings, "load", lambda _variant="": loaded)
+        assert tool.run(["check"]) == (1 if changed else 0)
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(paths, "SETTINGS", str(image))
+    missing = str(image / "missing")
+    assert says() == ""
+    assert says(image_programs={"s3": missing}).startswith("E-SETTINGS: Programs that fetch images run as root, and ")
+    cause = f"E-SETTINGS: Downloads can't be checked: {missing} can't be read (No such file or directory); "
+    assert says(ca_file=missing).startswith(cause)
+
+
 @pytest.mark.parametrize(
     ("name", "word"), [("parameters", "`ssh_keys`"), ("settings", "#accel"), ("errors", "E-NO-SYSTEM")]
 )

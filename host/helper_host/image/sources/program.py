@@ -49,7 +49,7 @@ def open_reference(reference: str, places: Places, _integrity: Integrity) -> Con
     if path is None:
         raise _unknown(scheme, reference, places)
     listed.check(reference, places)
-    _check_program(path)
+    check_program(path)
     from helper_host.image.sources.program_run import ProgramContent
 
     content = ProgramContent(path, reference, argument(reference), file_name(reference), places)
@@ -91,7 +91,12 @@ def _unknown(scheme: str, reference: str, places: Places) -> ProviderError:
     )
 
 
-def _check_program(path: str) -> None:
+def check_program(path: str) -> None:
+    """Whether it may be run as root, and can be
+
+    Raises:
+        ProviderError: E-SETTINGS
+    """
     try:
         trusted.check_way(path)
         mode = os.stat(path).st_mode
