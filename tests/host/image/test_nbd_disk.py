@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -225,6 +226,24 @@ def test_a_broker_that_can_not_be_started(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_broker_that_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brokers, "PROGRAM", "/bin/false")
     assert "the broker has ended" in refused("nbd://127.0.0.1/").cause
+
+
+@pytest.mark.parametrize("said", [b"no JSON\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"1" * 10_000 + b"\n"])
+def test_a_broker_that_talks_nonsense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    (tmp_path / "said").write_bytes(said)
+    ours, theirs = socket.socketpair()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(broker: brokers.Broker, _fds: object, _stderr: int, *, confined: bool) -> subprocess.Popen[bytes]:
+        broker._monitor.close()
+        broker._monitor = ours
+        started.append(subprocess.Popen(["cat", str(tmp_path / "said")], stdout=theirs.fileno()))
+        return started[0]
+
+    monkeypatch.setattr(brokers.Broker, "_start", start)
+    error = refused("nbd://127.0.0.1/")
+    assert (error.code, "talks nonsense" in error.cause) == ("E-DISK-IO", True)
+    theirs.close()
 
 
 # --- what goes wrong later --------------------------------------------------------------------------------------------

@@ -202,7 +202,11 @@ class Broker:
                 raise self._refused(f"the broker has ended: {self.last_words() or 'it said nothing'}")
             self._received += data
         line, _, self._received = self._received.partition(b"\n")
-        message = json.loads(line)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            # it talks to servers, one of which may have come to own it
+            raise self._refused("the broker talks nonsense") from None
         return message if isinstance(message, dict) else {}
 
     def _refused(self, why: str) -> ProviderError:
