@@ -76,7 +76,12 @@ def count(value: object) -> int:
 
 def duration(value: object) -> float:
     """Seconds, or 0"""
-    return 0.0 if type(value) in (int, float) and value == 0 else seconds(value)
+    if type(value) in (int, float) and value == 0:
+        return 0.0
+    try:
+        return seconds(value)
+    except ValueError:
+        raise ValueError("must be a number of seconds, 0 or more") from None
 
 
 def require(value: object) -> str:

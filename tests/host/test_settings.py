@@ -58,6 +58,7 @@ def test_the_file_overrides_the_defaults_and_the_variant_the_file(folder: Path) 
         ("colour = 3\n", "unknown key 'colour'"),
         ("memory_mib = true\n", "memory_mib = True must be a number of MiB"),
         ("memory_mib = 4\n", "memory_mib = 4 must be"),
+        ("cache_max_age = '7d'\n", "must be a number of seconds, 0 or more"),
         ("total_timeout = 0\n", "total_timeout = 0 must be a number of seconds"),
         ("total_timeout = nan\n", "total_timeout = nan must be"),
         ("total_timeout = inf\n", "total_timeout = inf must be"),
