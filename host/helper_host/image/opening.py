@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helper_host.image.content import PEEK, Content, Progress
 from helper_host.image.formats import check_declared, decide, formats_at_start, names
-from helper_host.image.formats.base import SECTOR
+from helper_host.image.formats.base import SECTOR, refused
 from helper_host.image.frame import Frame
 from helper_host.image.image import Image
 from helper_host.image.integrity.base import NOTHING, Integrity
@@ -77,6 +77,8 @@ def open_image(
         compression = declared.compression
         if compression is None:
             compression = _compression(content.peek(PEEK))
+        elif compression:
+            _check_packed(content.peek(PEEK), compression)
         if child is not None and child.name != compression:
             child.discard()
             child = None
@@ -148,6 +150,16 @@ def _compression(head: bytes) -> str:
     """What a file is packed with, by its first bytes; "" where it looks like something else or several things"""
     found = formats_at_start(head)
     return found[0] if len(found) == 1 and found[0] in names.COMPRESSIONS.values() else ""
+
+
+def _check_packed(head: bytes, compression: str) -> None:
+    """What a declared compression can't be; a file that looks like nothing at all may be packed in a rare way"""
+    found = formats_at_start(head)
+    if found and compression not in found:
+        raise refused(
+            f"The image is not {compression} but looks like {found[0]}",
+            "give the image_format it has, or image_format=auto",
+        )
 
 
 def _format(head: bytes, declared: str | None) -> str:

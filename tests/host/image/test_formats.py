@@ -239,3 +239,18 @@ def test_map_walk_is_cancelled(opened: Opener) -> None:
     cancel.set()
     with pytest.raises(ProviderError, match="E-INTERRUPTED"):
         opened(b"\1" * 4096).check_map(cancel)
+
+
+def test_an_iso_is_for_the_drive() -> None:
+    with pytest.raises(ProviderError, match="-H cdrom_image_path"):
+        decide(("iso",))
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize(
+    ("declared", "head", "looks"), [("raw+gz", b"\xfd7zXZ\0", "xz"), ("raw+zst", b"QFI\xfb\0\0\0\3", "qcow2")]
+)
+def test_a_declared_compression_that_it_is_not(tmp_path: Path, declared: str, head: bytes, looks: str) -> None:
+    (tmp_path / "image").write_bytes(head.ljust(4096, b"\1"))
+    with pytest.raises(ProviderError, match=f"but looks like {looks}; give the image_format it has"):
+        open_image("image", places=Places(str(tmp_path), ()), image_format=declared)

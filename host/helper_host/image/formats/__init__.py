@@ -61,6 +61,12 @@ def decide(found: tuple[str, ...]) -> str:
         return found[0]
     if found[0] in COMPRESSED:
         raise refused(f"The image is compressed ({found[0]})", "unpack it first, or give image_format=raw")
+    if found[0] == "iso":
+        raise refused(
+            "The image looks like iso, which is not read here",
+            "install from it by hand: gnt-instance start -H cdrom_image_path=PATH; if these are a disk's bytes "
+            "nevertheless, give image_format=raw",
+        )
     raise refused(
         f"The image looks like {found[0]}, which is not read here",
         "convert it (qemu-img convert -O qcow2); if these are a disk's bytes nevertheless, give image_format=raw",
