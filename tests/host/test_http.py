@@ -165,7 +165,9 @@ def test_a_certificate_of_an_authority_that_nobody_knows(server: web.Server) -> 
 def test_a_certificate_of_another_host(tmp_path: Path) -> None:
     with web.serving(tmp_path / "server", valid=False) as server:
         server.answers["/file"] = web.content(b"x")
-        assert "certificate does not hold" in refusal(server).cause
+        error = refusal(server)
+        assert "certificate does not hold" in error.cause
+        assert error.remedy == "give the name that its certificate is for"
         assert server.calls == []
 
 
@@ -181,8 +183,9 @@ def test_a_file_of_authorities_that_is_none(server: web.Server, tmp_path: Path, 
 
 def test_a_server_without_encryption(tmp_path: Path, server: web.Server) -> None:
     with web.serving(tmp_path / "plain", tls=False) as plain:
-        with pytest.raises(FetchError, match="no encryption could be agreed on"):
+        with pytest.raises(FetchError, match="no encryption could be agreed on") as caught:
             http.fetch(f"https://{web.HOST}:{plain.port}/", limit=LIMIT, seconds=10)
+        assert "speaks https there" in caught.value.remedy
         assert all(not call.head.startswith("GET") for call in plain.calls)
 
 
