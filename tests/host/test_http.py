@@ -359,6 +359,10 @@ def test_what_is_no_url(url: str, words: str) -> None:
         ("https://me:p@w@example.org:99999999/", "(a URL)"),
         ("https://me:1/w@example.org/", "(a URL)"),
         ("https://me:1?w@example.org/", "(a URL)"),
+        ("https://me:1/w?w@example.org/", "(a URL)"),
+        ("https://me:1/w#w@example.org/", "(a URL)"),
+        ("https://example.org/a?me@example.org", "https://example.org/a?..."),
+        ("https://me:w@example.org:1/a?me@example.org", "https://example.org:1/a?..."),
     ],
 )
 def test_how_a_url_is_shown(url: str, text: str) -> None:
