@@ -35,6 +35,11 @@ class Target:
         self._kept: list[tuple[int, bytes]] = []
         self._lock = threading.Lock()
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether zeros needn't be put"""
+        return self._known_zero
+
     def ends_at(self, end: int) -> None:
         """Where the data ends after all, no later than was thought; before anything behind its tail's start is put"""
         self._tail = max(HEAD, end - TAIL)

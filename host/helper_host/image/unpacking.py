@@ -26,6 +26,8 @@ from helper_host.image.ring import SIZE, Ring
 
 PIPE = 1 << 20
 """Bytes of a pipe: what an unprivileged user may have, which is more than enough to keep both ends busy."""
+SAID = 64 * RECORD_HEADER
+"""Bytes of records that are read at once."""
 POLL = 100
 """Milliseconds after which somebody who waits looks whether to go on."""
 JOIN_SECONDS = 30.0
@@ -122,25 +124,27 @@ class Child:
             os.close(self.writer)
             self.writer = -1
 
-    def take(self, into: memoryview, cancel: Cancel) -> int:
-        """Fill `into`; how many bytes came, fewer only at their end
+    def words(self, cancel: Cancel) -> Iterator[int]:
+        """What it says, until it ends
 
         Raises:
             ProviderError: E-INTERRUPTED
         """
-        done = 0
-        while done < len(into):
+        said = b""
+        while True:
             if cancel.is_set():
                 raise interrupted()
             try:
-                count = os.readv(self.reader, [into[done:]])
+                more = os.read(self.reader, SAID)
             except BlockingIOError:
                 _wait(self.reader, select.POLLIN)
                 continue
-            if not count:
-                break
-            done += count
-        return done
+            if not more:
+                return
+            said += more
+            while len(said) >= RECORD_HEADER:
+                yield int.from_bytes(said[:RECORD_HEADER], "little")
+                said = said[RECORD_HEADER:]
 
     def give_back(self) -> None:
         """The slot that was filled first is free again; from any thread"""
@@ -264,10 +268,8 @@ def unpacked(
 
 def _pieces(child: Child, cancel: Cancel, problem: Problem) -> Generator[memoryview | bytes]:
     """What the child says, until it ends; all of `PIECE` bytes but for the last"""
-    header = bytearray(RECORD_HEADER)
     count, slot = PIECE, 0
-    while child.take(memoryview(header), cancel) == RECORD_HEADER:
-        word = int.from_bytes(header, "little")
+    for word in child.words(cancel):
         if count < PIECE or not 0 < word & ~ZEROS_FLAG <= PIECE:
             raise problem(f"{child.name} data can't be unpacked: what unpacks it talks nonsense", UNTRUSTED)
         count = word & ~ZEROS_FLAG

@@ -20,6 +20,8 @@ import sys
 ROOT = os.path.abspath(__file__).removesuffix("/helper_host/image/compressions/program.py")
 READ = 256 * 1024
 """Bytes taken from the pipe at once."""
+TOLD = 16 * 4
+"""Bytes of records of zeros that are written at once: each wakes its reader."""
 DAMAGED, TRUNCATED, TOO_LARGE, DEFECT, NO_JAIL = 65, 66, 67, 70, 125
 """Exit codes."""
 
@@ -78,6 +80,8 @@ class Records:
         self._free = self._slots
         self._filled = 0
         self._view = self._ring[: self._size]
+        self._told = bytearray()
+        """Records of zeros that were not written yet."""
 
     def write(self, data: bytes) -> None:
         """The next bytes"""
@@ -92,6 +96,7 @@ class Records:
     def room(self) -> memoryview:
         """What is left of the piece"""
         while not self._free:
+            self._tell()
             self._free = len(os.read(self._credits, self._slots))
             if not self._free:
                 os._exit(DEFECT)  # nobody reads any more
@@ -104,7 +109,9 @@ class Records:
             # a comparison of memoryviews goes by elements, this by memcmp
             if self._zeros.startswith(self._view):
                 self._filled = 0
-                write((self._size | self._flag).to_bytes(4, "little"))
+                self._told += (self._size | self._flag).to_bytes(4, "little")
+                if len(self._told) >= TOLD:
+                    self._tell()
             else:
                 self._send()
 
@@ -112,16 +119,22 @@ class Records:
         """There are no more"""
         if self._filled:
             self._send()
+        self._tell()
 
     def _send(self) -> None:
-        write(self._filled.to_bytes(4, "little"))
+        self._told += self._filled.to_bytes(4, "little")
+        self._tell()
         self._filled = 0
         self._free -= 1
         self._slot = (self._slot + 1) % self._slots
         self._view = self._ring[self._slot * self._size :][: self._size]
 
+    def _tell(self) -> None:
+        write(self._told)
+        self._told = bytearray()
 
-def write(data: bytes | memoryview) -> None:
+
+def write(data: bytearray) -> None:
     """All of `data` to stdout"""
     view = memoryview(data)
     while view:
