@@ -48,7 +48,7 @@ SLOW_COPY = """
 import os
 from helper_host.target import Target
 def write(self, progress, cancel):
-    open(os.path.dirname(self._disk.path) + "/copying", "w").close()
+    open(os.path.dirname(os.readlink(f"/proc/self/fd/{self._disk.fd}")) + "/copying", "w").close()
     cancel.wait(30)
     return "nothing"
 Target.write = write
