@@ -16,7 +16,7 @@ pytestmark = pytest.mark.programs
 
 BODY = bytes(range(256)) * 20_000
 SECRET = "canary-e2f0"
-PROGRAM = Path(__file__).with_name("sources") / "fetch-ftp"
+PROGRAM = Path(__file__).parents[2] / "host" / "examples" / "fetch-ftp"
 
 
 @pytest.fixture

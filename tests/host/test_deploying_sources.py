@@ -259,7 +259,7 @@ def test_a_url_that_is_not_listed(node: Node) -> None:
 
 def test_an_image_through_a_program(tmp_path: Path) -> None:
     """The example of the manual, with a real FTP server"""
-    example = Path(deploying.__file__).parents[1] / "examples" / "sources" / "fetch-ftp"
+    example = Path(deploying.__file__).parents[2] / "host" / "examples" / "fetch-ftp"
     with checked(Node(tmp_path)) as node, ftp.serving(node.image.parent, password=SECRET) as server:
         program = tmp_path / "fetch-ftp"
         program.write_bytes(example.read_bytes())
