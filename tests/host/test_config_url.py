@@ -136,6 +136,13 @@ def test_what_snf_image_knows_and_we_dont_is_refused(name: str) -> None:
     assert "img_personality, os_product_key" in refusal({"img_personality": [CANARY], "os_product_key": CANARY})
 
 
+@pytest.mark.parametrize("name", ["users", "skip_tasks", "dns_servers", "dns_search"])
+@pytest.mark.parametrize("value", [f"{CANARY}% fine", [f"{CANARY}%", "fine"]])
+def test_a_part_of_a_value_is_not_quoted_either(name: str, value: Any) -> None:
+    # whoever gives the URL may not be allowed to read what the node finds there
+    assert name in refusal({"image": "a", name: value})
+
+
 def test_other_unknown_keys_are_a_warning() -> None:
     warnings: list[str] = []
     assert read({"image": "a", "flavor": CANARY, "config_url": CANARY, "x\x1b": 1}, warnings) == {"image": "a"}

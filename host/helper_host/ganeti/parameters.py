@@ -396,8 +396,8 @@ def _parsed(row: Parameter[Any], name: str, text: str, *, quoted: bool) -> objec
         values.check_text(text, newlines=row.lines)
         return parser(text)
     except Invalid as invalid:
-        shown = values.quote(row.seen(text), QUOTED_MAX) if quoted else "the value"
-        raise error(name, f"{shown} {invalid.why}", invalid.remedy) from None
+        cause = f"{values.quote(row.seen(text), QUOTED_MAX)} {invalid.why}" if quoted else f"the value {invalid.vague}"
+        raise error(name, cause, invalid.remedy) from None
     except ProviderError as refused:
         cause = refused.cause if quoted or not row.quoted else "the value can't be right"
         raise error(name, cause, refused.remedy) from None

@@ -50,12 +50,16 @@ HASHES = tuple(
 
 
 class Invalid(ValueError):
-    """A value is not valid: `why` follows the quoted value, `remedy` says what to give"""
+    """A value is not valid: `why` follows the quoted value, `remedy` says what to give
 
-    def __init__(self, why: str, remedy: str) -> None:
+    `vague` is `why` for those who may not see the value, where that quotes a part of it.
+    """
+
+    def __init__(self, why: str, remedy: str, *, vague: str = "") -> None:
         super().__init__(why)
         self.why = why
         self.remedy = remedy
+        self.vague = vague or why
 
 
 class Swap(NamedTuple):
@@ -157,7 +161,7 @@ def users(text: str) -> tuple[str, ...]:
     names = words(text)
     for name in names:
         if not USER.fullmatch(name):
-            raise Invalid(f"has {quote(name, 40)} in it, which is no user's name", "give names such as: root debian")
+            raise _wrong(name, "user's name", "give names such as: root debian")
     return _some(names, "root")
 
 
@@ -211,7 +215,7 @@ def task_names(text: str) -> tuple[str, ...]:
     names = words(text)
     for name in names:
         if not TASK.fullmatch(name):
-            raise Invalid(f"has {quote(name, 40)} in it, which is no task's name", "give names such as: host-keys")
+            raise _wrong(name, "task's name", "give names such as: host-keys")
     return _some(names, "host-keys")
 
 
@@ -256,7 +260,7 @@ def addresses(text: str) -> tuple[str, ...]:
     items = words(text)
     for item in items:
         if not address_bits(item):
-            raise Invalid(f"has {quote(item, 40)} in it, which is no IP address", "give addresses such as: 192.0.2.53")
+            raise _wrong(item, "IP address", "give addresses such as: 192.0.2.53")
     return _some(items, "192.0.2.53")
 
 
@@ -265,8 +269,14 @@ def domains(text: str) -> tuple[str, ...]:
     items = words(text)
     for item in items:
         if not _is_domain(item.removesuffix(".")):
-            raise Invalid(f"has {quote(item, 40)} in it, which is no domain", "give domains such as: example.org")
+            raise _wrong(item, "domain", "give domains such as: example.org")
     return _some(items, "example.org")
+
+
+def _wrong(item: str, kind: str, remedy: str) -> Invalid:
+    return Invalid(
+        f"has {quote(item, 40)} in it, which is no {kind}", remedy, vague=f"has something in it that is no {kind}"
+    )
 
 
 def _some(items: tuple[str, ...], example: str) -> tuple[str, ...]:
