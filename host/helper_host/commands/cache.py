@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 DAY, HOUR, MINUTE = 86400, 3600, 60
+DAYS_MAX = 36500
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -53,9 +54,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _days(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 36500:
-        raise ValueError
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, 0 or more")
     return value
 
 

@@ -146,6 +146,12 @@ def test_wrong_usage(arguments: list[str], node: Node) -> None:
     assert tool.run(["cache", *arguments]) == 2
 
 
+@pytest.mark.parametrize("days", ["x", "-1", "nan", "1e9"])
+def test_days_that_are_none(days: str, node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.run(["cache", "prune", "--older-than", days]) == 2
+    assert f"{days!r} is not a number of days, 0 or more" in capsys.readouterr().err
+
+
 def test_a_folder_of_somebody_elses(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     node.folder.mkdir(mode=0o777)
     node.folder.chmod(0o777)
