@@ -61,6 +61,12 @@ def decide(found: tuple[str, ...]) -> str:
         return found[0]
     if found[0] in COMPRESSED:
         raise refused(f"The image is compressed ({found[0]})", "unpack it first, or give image_format=raw")
+    if found[0] == "html":
+        raise refused(
+            "The image looks like html, a web page",
+            "see whether the URL leads to the image itself; if these are a disk's bytes nevertheless, give "
+            "image_format=raw",
+        )
     if found[0] == "iso":
         raise refused(
             "The image looks like iso, which is not read here",

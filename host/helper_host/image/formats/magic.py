@@ -55,6 +55,8 @@ MAGICS = (
     Magic("lz4", 0, b"\x04\x22\x4d\x18"),
     Magic("zip", 0, b"PK\x03\x04"),
     Magic("tar", 257, b"ustar"),
+    # what many a server answers with instead of an image, and says that all is well
+    *(Magic("html", 0, start) for start in (b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML")),
 )
 
 BOOT_SIGNATURE = b"\x55\xaa"
