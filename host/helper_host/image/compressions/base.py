@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 PIECE = 1 << 20
 """Most bytes unpacked at once."""
+STEP = 64 << 10
+"""Most bytes that lzma and bz2 unpack at once: they gather them in small parts, and then join those."""
 SLOTS = 8
 """Pieces of the memory that the child fills: those that its reader holds back, has queued and writes, and two more."""
 ZEROS_FLAG = 1 << 31

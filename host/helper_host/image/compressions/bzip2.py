@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helper_host.image.compressions.base import PIECE, Compression, Damaged, Output, Read, Truncated, Unpack
+from helper_host.image.compressions.base import STEP, Compression, Damaged, Output, Read, Truncated, Unpack
 
 
 def load() -> Unpack:
@@ -19,7 +19,7 @@ def load() -> Unpack:
                     if not data:
                         raise Truncated
                 try:
-                    plain = stream.decompress(data, PIECE)
+                    plain = stream.decompress(data, STEP)
                 except OSError:
                     raise Damaged from None
                 data = b""

@@ -5,7 +5,7 @@ Source of the format: https://tukaani.org/xz/xz-file-format.txt
 
 from __future__ import annotations
 
-from helper_host.image.compressions.base import PIECE, Compression, Damaged, Output, Read, TooLarge, Truncated, Unpack
+from helper_host.image.compressions.base import STEP, Compression, Damaged, Output, Read, TooLarge, Truncated, Unpack
 
 MEMORY = 160 << 20
 """Bytes that unpacking may take: `xz -9` asks for 65 MiB, and 128 MiB is what `--lzma2=dict=128MiB` does."""
@@ -28,7 +28,7 @@ def load() -> Unpack:
                     if not data:
                         raise Truncated
                 try:
-                    plain = stream.decompress(data, PIECE)
+                    plain = stream.decompress(data, STEP)
                 except lzma.LZMAError as error:
                     raise (TooLarge if "Memory" in str(error) else Damaged) from None
                 data = b""
