@@ -143,9 +143,23 @@ def _check_same(answered: Answered, known: Answered, position: int) -> None:
 
 def _validators(headers: Headers) -> Validators:
     values = (headers.get(name, "").strip() for name in ("ETag", "Last-Modified"))
-    return Validators(
-        *(value if len(value) <= VALIDATOR_MAX and value.isascii() and value.isprintable() else "" for value in values)
+    etag, last_modified = (
+        value if len(value) <= VALIDATOR_MAX and value.isascii() and value.isprintable() else "" for value in values
     )
+    return Validators(etag, last_modified if _settled(last_modified, headers.get("Date", "")) else "")
+
+
+def _settled(last_modified: str, date: str) -> bool:
+    """Whether a date tells states of a file apart: it was not changed in the very second in which it was sent
+
+    RFC 9110 section 8.8.2.2; a server that doesn't say what time it is may mean any.
+    """
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return (parsedate_to_datetime(date) - parsedate_to_datetime(last_modified)).total_seconds() >= 1
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def chunked(headers: Headers) -> bool:

@@ -370,6 +370,17 @@ def test_a_weak_etag_continues_nothing(plain: web.Server, body: bytes) -> None:
     assert len(plain.calls) == 1
 
 
+@pytest.mark.parametrize("date", ["", MODIFIED, "Sat, 01 Nov 2025 09:00:00 GMT", "yesterday"])
+def test_a_date_of_this_very_second_tells_nothing_apart(plain: web.Server, body: bytes, date: str) -> None:
+    """RFC 9110 section 8.8.2.2: the file may have been written again in that second, after its first bytes went out"""
+    page = served(plain, body, etag="", modified=MODIFIED)
+    page.date = date
+    page.cuts = {0: 1_000_000}
+    got = Got(plain)
+    assert got.error is not None and len(got.bytes) <= 1_000_000
+    assert len(plain.calls) <= 2 and not any(call.header("If-Range") for call in plain.calls)
+
+
 def test_last_modified_continues_it_beside_a_weak_etag(plain: web.Server, body: bytes) -> None:
     served(plain, body, etag='W/"one"', modified=MODIFIED).cuts = {0: 1_000_000}
     assert Got(plain).bytes == body

@@ -156,6 +156,8 @@ class File:
         self.body = body
         self.etag = etag
         self.modified = modified
+        self.date = "Sat, 21 Nov 2026 10:00:00 GMT"
+        """What time the server says it is."""
         self.ranges = ranges
         """Whether parts can be had."""
         self.cuts: dict[int, int] = {}
@@ -217,7 +219,7 @@ class File:
         return ("206 Partial Content", start) if start < len(self.body) else ("416 Range Not Satisfiable", start)
 
     def _validators(self) -> str:
-        lines = (("ETag", self.etag), ("Last-Modified", self.modified))
+        lines = (("ETag", self.etag), ("Last-Modified", self.modified), ("Date", self.date))
         return "".join(f"{name}: {value}\r\n" for name, value in lines if value)
 
     def _send(self, call: Call, body: bytes, cut: int | None) -> None:

@@ -105,7 +105,7 @@ def save_state(folder: Folder, key: str, state: State) -> None:
 def _parse(kind: type[R], content: bytes) -> R | None:
     try:
         values: Any = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     types = {name: type(default) for name, default in kind._field_defaults.items()}
     if not isinstance(values, dict) or not all(
