@@ -76,7 +76,7 @@ venv: $(VENV)/.vm ## the virtual environment that tests and tools run in
 # --- checks --------------------------------------------------------------------------------------------------------
 
 .PHONY: unit
-unit: $(VENV)/.unit ## the fast tests: about a minute, no root, no VM
+unit: $(VENV)/.unit ## the fast tests: some two minutes, no root, no VM
 	$(PYTHON) -m pytest -m "not root and not vm and not cluster" -q -n $(UNIT_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test
