@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from helper_host.http import Body, FetchError, Headers
+from helper_host.http import Body, Headers
+from helper_host.http_failures import FetchError
 
 ODD = "look at the server, or get the file from another one"
 CONTENT_RANGE = re.compile(r"bytes\s+(?:([0-9]{1,19})-([0-9]{1,19})|\*)/([0-9]{1,19}|\*)", re.ASCII | re.IGNORECASE)

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from helper_host.errors import ProviderError
 from helper_host.ganeti.values import Invalid
+from helper_host.http_failures import FetchError
 from helper_host.log import printable
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _fetched(source: ConfigUrl, places: Places) -> bytes:
         return http.fetch(
             source.url, limit=SIZE_MAX, seconds=SECONDS, rules=places.rules, headers_by_host=places.headers
         )
-    except http.FetchError as error:
+    except FetchError as error:
         raise _error(source.shown, error.cause, error.remedy) from None
 
 

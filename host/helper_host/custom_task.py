@@ -21,6 +21,7 @@ from helper_agent.taskfile import TaskFile
 from helper_host import http
 from helper_host.errors import ProviderError
 from helper_host.ganeti.values import Invalid
+from helper_host.http_failures import FetchError
 from helper_host.settings import Settings
 
 SOURCE = "custom_task"
@@ -97,7 +98,7 @@ def load(custom: Custom, settings: Settings) -> TaskFile:
     rules = http.Rules(ca_file=settings.ca_file, proxy=settings.proxy, no_proxy=settings.no_proxy)
     try:
         content = http.fetch(custom.url, limit=taskfile.SIZE_MAX, seconds=SECONDS, rules=rules)
-    except http.FetchError as error:
+    except FetchError as error:
         raise _error(where, error.cause, error.remedy) from None
     digest = hashlib.new(custom.algorithm, content).hexdigest()
     if not hmac.compare_digest(digest, custom.digest):

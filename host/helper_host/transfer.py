@@ -19,7 +19,8 @@ from urllib.parse import SplitResult
 
 from helper_host import answers, http
 from helper_host.answers import Answered, Changed, Validators
-from helper_host.http import Body, FetchError, Headers, Rules
+from helper_host.http import Body, Headers, Rules
+from helper_host.http_failures import BROKEN, FetchError
 from helper_host.image.content import interrupted
 
 __all__ = ["PATIENCE", "Changed", "Facts", "FetchError", "Patience", "Transfer", "Validators"]
@@ -289,7 +290,7 @@ class Transfer:
             raise FetchError(f"has more bytes than the {size} that the server has announced", "look at the server")
         if self._position == answered.until:
             return False
-        raise FetchError(*http.BROKEN, passing=True)
+        raise FetchError(*BROKEN, passing=True)
 
     def _pass(self, body: Body, answered: Answered) -> None:
         """Hand on the body's bytes, but for those that were had before"""

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from helper_host import http
-from helper_host.http import FetchError, Rules
+from helper_host.http import Rules
+from helper_host.http_failures import FetchError
 from tests.host import web
 
 SECRET = "canary-91c4"

@@ -14,7 +14,8 @@ import pytest
 
 from helper_host import transfer as module
 from helper_host.errors import ProviderError
-from helper_host.http import FetchError, Rules
+from helper_host.http import Rules
+from helper_host.http_failures import FetchError
 from helper_host.transfer import Changed, Facts, Patience, Transfer, Validators
 from tests.host import web
 

@@ -24,6 +24,7 @@ from helper_agent import protocol
 from helper_host import paths
 from helper_host.commands import main as script
 from helper_host.errors import CODES, ProviderError
+from helper_host.http_failures import FetchError
 
 
 def version() -> str:
@@ -99,7 +100,7 @@ def _check_authorities(path: str) -> None:
 
     try:
         http.check_authorities(path)
-    except http.FetchError as error:
+    except FetchError as error:
         raise ProviderError("E-SETTINGS", f"Downloads {error.cause}", error.remedy) from None
 
 

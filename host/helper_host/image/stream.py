@@ -121,10 +121,9 @@ def import_stream(source: int, disk: Disk, progress: Progress, cancel: threading
             if not known_zero and end < disk.size:
                 target.zero(end, disk.size - end)
             disk.sync()
-            target.write_kept()
-            disk.sync()
         except OSError as error:
             raise write_failed(disk, error) from None
+        target.finish()
     return WriteResult(min(end, disk.size), target.written, time.monotonic() - started)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from helper_host.image.disk import HEAD, STEP, TAIL, Disk, wipe_head
+from helper_host.image.disk import HEAD, STEP, TAIL, Disk, wipe_head, write_failed
 
 BLOCK = 4096
 """Zeros are found in steps of this many bytes, on a disk that needn't be told about them."""
@@ -75,10 +75,18 @@ class Target:
             self._check()
             self.disk.zero(start, min(STEP, offset + length - start))
 
-    def write_kept(self) -> None:
-        """What was kept back, the disk's very start as the last"""
-        for offset, data in sorted(self._kept, reverse=True):
-            self.disk.write(data, offset)
+    def finish(self) -> None:
+        """What was kept back, the disk's very start as the last, durably; all else is on stable storage already
+
+        Raises:
+            ProviderError: E-DISK-IO
+        """
+        try:
+            for offset, data in sorted(self._kept, reverse=True):
+                self.disk.write(data, offset)
+            self.disk.sync()
+        except OSError as error:
+            raise write_failed(self.disk, error) from None
         self._kept = []
 
     def _store(self, offset: int, data: memoryview) -> None:

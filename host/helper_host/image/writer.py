@@ -98,11 +98,7 @@ class Writer:
             ProviderError: E-DISK-IO
         """
         assert self._target is not None, "write() comes first"
-        try:
-            self._target.write_kept()
-            self._disk.sync()
-        except OSError as error:
-            raise write_failed(self._disk, error) from None
+        self._target.finish()
 
 
 class _Copy:

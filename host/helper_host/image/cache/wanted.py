@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helper_host import http
 from helper_host.errors import ProviderError
+from helper_host.http_failures import FetchError
 
 if TYPE_CHECKING:
     from helper_host.image.content import Content
@@ -59,7 +60,7 @@ class Wanted(NamedTuple):
         """E-IMAGE-FETCH"""
         from helper_host.image.sources import web
 
-        return web.failed(self.url, http.FetchError(cause, remedy))
+        return web.failed(self.url, FetchError(cause, remedy))
 
     def replaced(self) -> ProviderError:
         """E-IMAGE-FETCH for bytes of two files"""

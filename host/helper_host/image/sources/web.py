@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from helper_host import http
 from helper_host.errors import ProviderError
+from helper_host.http_failures import FetchError
 from helper_host.image.content import Content
 from helper_host.image.integrity.base import Integrity
 from helper_host.image.sources import listed
@@ -56,7 +57,7 @@ def file_name(url: str) -> str:
     return printable(posixpath.basename(unquote(urlsplit(url).path)))
 
 
-def failed(url: str, error: http.FetchError) -> ProviderError:
+def failed(url: str, error: FetchError) -> ProviderError:
     """E-IMAGE-FETCH"""
     return ProviderError("E-IMAGE-FETCH", f"The image {http.shown(url)} {error.cause}", error.remedy)
 
@@ -92,7 +93,7 @@ class DirectContent(Streamed):
             self.size = self._transfer.open().size
         except BaseException as error:
             self._transfer.close()
-            if isinstance(error, http.FetchError):
+            if isinstance(error, FetchError):
                 raise failed(url, error) from None
             raise
 
@@ -104,7 +105,7 @@ class DirectContent(Streamed):
             self._transfer.cancel = self._cancel
             try:
                 block = next(blocks, b"")
-            except http.FetchError as error:
+            except FetchError as error:
                 raise failed(self._url, error) from None
             except Changed:
                 raise replaced(self._url) from None
