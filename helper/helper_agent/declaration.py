@@ -78,6 +78,9 @@ class Task(NamedTuple):
     before: tuple[str, ...] = ()
     """Names of tasks that, where they run at all, run after this one."""
     options: tuple[Option, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Options of which one at least must have a value; where none has, there is nothing to do, and the task is skipped
+    before its module is even imported. Empty: it always has something to do."""
     families: tuple[str, ...] = ("linux",)
     """OS families it is for; empty: all."""
     distros: tuple[str, ...] = ()
@@ -107,6 +110,7 @@ def _wrong_value(task: Task, outside: bool) -> str:
         _unknown("actions", task.actions, ACTIONS),
         _unknown("privileges", task.privileges, tuple(PRIVILEGES)),
         "" if len(set(names)) == len(names) else "declares an option twice",
+        _unknown("needs", task.needs, tuple(names)),
         ""
         if 0 < task.timeout <= TIMEOUT_MAX
         else f"declares a timeout of {_shown(task.timeout)} s, not of 1 to {TIMEOUT_MAX:g}",
@@ -126,7 +130,7 @@ def _shown(value: object) -> str:
 
 
 def _wrong_type(task: Task) -> str:
-    for field in ("after", "before", "families", "distros", "actions", "privileges"):
+    for field in ("after", "before", "needs", "families", "distros", "actions", "privileges"):
         value = getattr(task, field)
         if type(value) is not tuple or not all(type(item) is str for item in value):
             meant = f": ({_shown(value)},) would be one" if type(value) is str else ""
@@ -200,6 +204,12 @@ def fits(kind: str, value: Any) -> bool:
 def _is_text(value: Any) -> bool:
     """Whether it is text that can be written: a lone surrogate, which Python's literals can name, is none"""
     return type(value) is str and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def has_what_it_needs(task: Task, values: Mapping[str, Any]) -> bool:
+    """Whether one of the options that `task` needs is set in `values`, or has a default; empty is not set"""
+    defaults = {option.name: option.default for option in task.options}
+    return not task.needs or any(values.get(name, defaults.get(name)) for name in task.needs)
 
 
 def check_options(task: Task, values: Mapping[str, Any]) -> None:

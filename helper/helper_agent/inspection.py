@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from helper_agent import release
 from helper_agent.api import Logger, TaskError
 from helper_agent.disk import devices, fstab, mounts, partitions
 from helper_agent.disk.partitions import Table
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
     from helper_agent.description import Description
 
 LOOK = "/run/helper/look"
-RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
-OLD_RELEASE_FILES: Mapping[str, str] = {
-    "/etc/debian_version": "debian",
-    "/etc/alpine-release": "alpine",
-    "/etc/redhat-release": "rhel",
-    "/etc/SuSE-release": "suse",
-    "/etc/gentoo-release": "gentoo",
-    "/etc/arch-release": "arch",
-    "/etc/slackware-version": "slackware",
-}
-"""Systems older than os-release, or without one: file -> the ID an os-release would have."""
 FAMILIES = ("linux",)
 """OS families the helper knows."""
 UNREADABLE = {
@@ -299,58 +289,16 @@ def _look_into(signature: Signature, known: Filesystem, options: tuple[str, ...]
 
 
 def _judge(root: Root, signature: Signature, options: tuple[str, ...]) -> Candidate | None:
-    table = fstab.parse(_text(root, "/etc/fstab"))
+    table = fstab.parse(release.text(root, "/etc/fstab"))
     described = root.exists(IMAGE_DESCRIPTION)
-    if release := _release(root, RELEASE_FILES):
+    if found := release.read(root):
         # /usr on a filesystem of its own has a lib/os-release too, but no /etc
-        return Candidate(signature, options, release, table, 3, described) if root.is_dir("/etc") else None
-    for path, name in OLD_RELEASE_FILES.items():
-        if root.is_file(path):
-            version = _first_word(root, path)
-            return Candidate(signature, options, {"ID": name, "VERSION_ID": version}, table, 2, described)
+        return Candidate(signature, options, found, table, 3, described) if root.is_dir("/etc") else None
+    if found := release.older(root):
+        return Candidate(signature, options, found, table, 2, described)
     if table and root.is_file("/etc/passwd"):
         return Candidate(signature, options, {}, table, 1, described)
     return None
-
-
-def _release(root: Root, paths: tuple[str, ...]) -> Mapping[str, str]:
-    for path in paths:
-        if text := _text(root, path):
-            return parse_os_release(text)
-    return {}
-
-
-def _text(root: Root, path: str) -> str:
-    """A file's text, "" where it isn't there or isn't a file: nobody has said yet that this is a system"""
-    try:
-        return root.read_text_or(path)
-    except (TaskError, OSError):
-        return ""
-
-
-def _first_word(root: Root, path: str) -> str:
-    return (_text(root, path).split() or [""])[0]
-
-
-def parse_os_release(text: str) -> dict[str, str]:
-    """The assignments of an os-release(5) file"""
-    found = {}
-    for line in text.splitlines()[:200]:
-        name, equals, value = line.strip().partition("=")
-        if equals and name.isidentifier():
-            found[name] = _unquote(value)
-    return found
-
-
-def _unquote(value: str) -> str:
-    value = value.strip()
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        quote, value = value[0], value[1:-1]
-        if quote == "'":
-            return value
-    for character in '"$`\\':
-        value = value.replace(f"\\{character}", character)
-    return value
 
 
 def _with_usr(candidate: Candidate, everywhere: list[Signature], disks: Mapping[int, str]) -> Candidate:
@@ -367,8 +315,8 @@ def _with_usr(candidate: Candidate, everywhere: list[Signature], disks: Mapping[
         with _Looking(usr, known, options) as path:
             root = Root(path)
             try:
-                if release := _release(root, ("/lib/os-release",)):
-                    return candidate._replace(os_release=release, rank=3)
+                if found := release.read(root, ("/lib/os-release",)):
+                    return candidate._replace(os_release=found, rank=3)
             finally:
                 root.close()
     return candidate

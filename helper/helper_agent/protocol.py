@@ -134,6 +134,8 @@ EVENTS: Mapping[str, type[Event]] = {
 }
 
 OUTCOMES = ("done", "skipped", "failed")
+NOT_ASKED = "not asked for"
+"""`detail` of a task that was skipped because none of its options is set; the node's log needs no line for each."""
 LEVELS = ("debug", "info", "warning")
 
 FAILURES: Mapping[str, str] = {

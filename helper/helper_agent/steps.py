@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from helper_agent import clock, registry
+from helper_agent import clock, declaration, protocol, registry
 from helper_agent.api import Context, Logger, Options, Skip
 from helper_agent.attempt import NotTakenBack, attempt
 from helper_agent.failures import failure
@@ -197,6 +197,8 @@ class Run:
         reason = registry.misfit(item.task, system)
         if name in self._described:
             reason = "the image's description says so"
+        elif not declaration.has_what_it_needs(item.task, self._job.options.get(name, {})):
+            reason = protocol.NOT_ASKED
         if reason:
             self._wire.start(name)
             self._wire.end(name, "skipped", reason)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from helper_agent import declaration, outside, protocol
 from helper_agent.api import Context
 from helper_agent.distros import base
-from helper_agent.inspection import Devices, parse_os_release
+from helper_agent.inspection import Devices
 from helper_agent.protocol import Instance, Job, Log, StepEnd
 from helper_agent.registry import Entry
+from helper_agent.release import parse_os_release
 from helper_agent.root import Root
 from helper_agent.run import Completed, run
 from helper_agent.steps import Layers, Run

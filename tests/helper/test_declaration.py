@@ -189,3 +189,17 @@ def test_a_lone_surrogate_is_no_text(value: str) -> None:
     assert not declaration.fits("str", value)
     assert not declaration.fits("list", ["a", value])
     assert declaration.fits("str", "\U0001f600 é")
+
+
+def test_what_a_task_needs_is_an_option_of_its_own() -> None:
+    task = Task("org.example.x", "filesystems", options=(Option("name", "str", "a name"),), needs=("nome",))
+    assert "needs that don't exist: nome (there are: name)" in declaration.problem(task)
+
+
+@pytest.mark.parametrize(
+    ("values", "default", "expected"),
+    [({}, None, False), ({"name": ""}, None, False), ({"name": "x"}, None, True), ({}, "x", True)],
+)
+def test_has_what_it_needs(values: dict[str, str], default: str | None, expected: bool) -> None:
+    task = Task("x", "filesystems", options=(Option("name", "str", "a name", default=default),), needs=("name",))
+    assert declaration.has_what_it_needs(task, values) is expected

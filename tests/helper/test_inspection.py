@@ -14,8 +14,9 @@ import pytest
 from helper_agent.api import Context, Options, Skip, TaskError
 from helper_agent.description import IN_IMAGE, Description
 from helper_agent.disk import mounts
-from helper_agent.inspection import Devices, inspect, parse_os_release
+from helper_agent.inspection import Devices, inspect
 from helper_agent.protocol import PROTOCOL_VERSION, Job
+from helper_agent.release import parse_os_release
 from helper_agent.run import run
 from helper_agent.tasks import grow_filesystem, grow_partition, swap_partition
 from tests.helper.distros import trees

@@ -15,13 +15,14 @@ from helper_host import config_url, image_places
 from helper_host.config_url import ConfigUrl
 from helper_host.errors import ProviderError
 from helper_host.ganeti import parameters
+from helper_host.ganeti.parameters import accounts
 from helper_host.ganeti.values import Invalid
 from helper_host.log import Log
 from helper_host.settings import Settings
 from tests.host import web
 
 CANARY = "canary-77ab"
-KEY = parameters.KEY
+KEY = accounts.KEY
 WHERE = "https://example.org/c.json"
 
 
@@ -166,7 +167,7 @@ def test_other_unknown_keys_are_a_warning() -> None:
         (b'{"img_properties": {"A": 1, "A": 2}}', "has 'A' twice"),
         ({"image": "a", "IMAGE": CANARY}, "capitals make no difference"),
         ({"image": CANARY, "img_id": CANARY}, "means the same as"),
-        ({"img_passwd": CANARY, "img_passwd_hash": parameters.HASH}, "together with"),
+        ({"img_passwd": CANARY, "img_passwd_hash": accounts.HASH}, "together with"),
         ({"image": f"-{CANARY}"}, "OS parameter 'image': the value can't be right"),
         ({"swap": CANARY}, "OS parameter 'swap': the value is neither"),
         ({"img_passwd": CANARY * 100}, "the value is longer"),
@@ -204,7 +205,7 @@ def test_any_document_is_taken_or_refused_in_one_line(document: Mapping[str, Any
 
 def test_the_command_line_wins_and_the_settings_lose() -> None:
     texts = read({"img_id": "theirs", "img_passwd": CANARY, "users": "guest", "hostname": "doc"})
-    defaults = {"image": "ours", "hostname": "default", "swap": "file:64", "password_hash": parameters.HASH}
+    defaults = {"image": "ours", "hostname": "default", "swap": "file:64", "password_hash": accounts.HASH}
     given = config_url.combined({"OSP_IMAGE": "mine", "OSP_USERS": ""}, texts, defaults)
     assert (given.image, given.hostname, given.users) == ("mine", "doc", ())
     assert (given.password, given.password_hash) == (CANARY, "")
@@ -213,7 +214,7 @@ def test_the_command_line_wins_and_the_settings_lose() -> None:
 
 
 def test_a_password_on_the_command_line_wins_over_a_hash_in_the_document() -> None:
-    given = config_url.combined({"OSP_IMG_PASSWD": CANARY}, read({"img_passwd_hash": parameters.HASH}), {})
+    given = config_url.combined({"OSP_IMG_PASSWD": CANARY}, read({"img_passwd_hash": accounts.HASH}), {})
     assert (given.password, given.password_hash) == (CANARY, "")
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from helper_host.ganeti import parameters, properties
-from helper_host.ganeti.parameters import Parameters
+from helper_host.ganeti.parameters import Parameters, accounts
 from helper_host.image.partitioning import choice
 from helper_host.image.partitioning.msdos import Msdos
 from tests.host import web
@@ -172,8 +172,8 @@ def test_every_image_type(image_type: str) -> None:
 
 
 def test_the_rest_of_snf_images_parameters_in_this_field() -> None:
-    given = parsed({"img_passwd_hash": parameters.HASH, "auth_keys": parameters.KEY, "config_url": "http://x.example/"})
-    assert (given.password_hash, given.ssh_keys) == (parameters.HASH, (parameters.KEY,))
+    given = parsed({"img_passwd_hash": accounts.HASH, "auth_keys": accounts.KEY, "config_url": "http://x.example/"})
+    assert (given.password_hash, given.ssh_keys) == (accounts.HASH, (accounts.KEY,))
     assert given.config_url is not None
 
 

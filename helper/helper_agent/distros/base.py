@@ -55,6 +55,9 @@ class Distro:
     own_address = "127.0.1.1"
     """Address of the line in /etc/hosts that gives the system its own name; "" for none."""
 
+    hostname_key = ""
+    """Where `hostname_file` is a shell file, the variable that holds the name (Gentoo's OpenRC); "": the name alone."""
+
     renderers: tuple[str, ...] = ("networkd", "ifupdown")
     """Modules of `helper_agent.net` that can configure its network; the image's content decides between them."""
 
@@ -62,6 +65,34 @@ class Distro:
     """Where sshd's configuration is."""
     host_key_mode = 0o600
     """Permission bits of sshd's private keys."""
+    host_key_group = ""
+    """Group of sshd's private keys; "" for root's."""
+    sshd_services: tuple[str, ...] = ("sshd", "ssh")
+    """Names that sshd's service may have, the usual one first."""
+
+    admin_groups: tuple[str, ...] = ("sudo", "wheel", "admin")
+    """Groups whose members administer the system, the usual one first; those that the image has count."""
+
+    zone_files: tuple[str, ...] = ()
+    """Files that hold the time zone's name alone, beside /etc/localtime (Debian's /etc/timezone)."""
+    zone_key: tuple[str, str] = ("", "")
+    """File and variable that hold the time zone's name, beside /etc/localtime (/etc/sysconfig/clock, ZONE)."""
+    locale_files: tuple[str, ...] = ("/etc/locale.conf",)
+    """Files of LANG=..., the first of which counts and is made where none is there."""
+    keyboard_files: tuple[str, ...] = ("/etc/vconsole.conf",)
+    """Files for the keyboard's layout, by which `tasks.keyboard` knows their form; the first that exists counts."""
+
+    grub_defaults: tuple[str, ...] = ("/etc/default/grub",)
+    """Where grub's settings are, from which its configuration is made."""
+    grub_mkconfig: tuple[tuple[str, ...], ...] = (
+        ("/usr/sbin/update-grub",),
+        ("/usr/sbin/grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"),
+        ("/usr/sbin/grub-mkconfig", "-o", "/boot/grub/grub.cfg"),
+    )
+    """Commands of the image that make grub's configuration anew; the first whose program is there counts."""
+
+    immutable = ""
+    """Why files below /etc that are written now don't last, or are of no use (NixOS, Guix); "" where they are."""
 
     def __init__(self, os_release: Mapping[str, str]) -> None:
         self.id = os_release.get("ID", "") or "linux"

@@ -45,14 +45,26 @@ class Address(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """One NIC, found by its MAC address; without addresses it is configured by DHCP and router advertisements"""
+    """One NIC, found by its MAC address"""
 
     name: str
     """A name for configuration files: nic0, nic1, ..."""
     mac: str
     """As Ganeti has it."""
-    addresses: tuple[Address, ...]
-    """Static ones; empty: DHCP and router advertisements."""
+    addresses: tuple[Address, ...] = ()
+    """Static ones, of both families."""
+    dhcp4: bool = False
+    """IPv4 by DHCP, beside what is static."""
+    ipv6: str = ""
+    """"auto": what routers advertise (SLAAC, and DHCPv6 where they say so); "dhcp": addresses by DHCPv6; "stateless":
+    SLAAC, and DHCPv6 for the rest; "": static addresses alone, and advertisements are not accepted."""
+    mtu: int = 0
+    """Bytes; 0: the system's default."""
+
+    @property
+    def managed(self) -> bool:
+        """Whether anything is configured; otherwise the interface stays down"""
+        return bool(self.addresses or self.dhcp4 or self.ipv6)
 
 
 class State(NamedTuple):
@@ -92,7 +104,9 @@ def read(
         if not MAC.fullmatch(mac):
             raise TaskError(f"NIC {nic.index} has no valid MAC address", code="E-OPTION")
         address = _address(nic, gateways, warn)
-        interfaces.append(Interface(f"nic{nic.index}", mac, (address,) if address else ()))
+        addresses = (address,) if address else ()
+        ipv6 = "" if address and address.family == 6 else "auto"
+        interfaces.append(Interface(f"nic{nic.index}", mac, addresses, dhcp4=not addresses, ipv6=ipv6))
     for domain in dns_search:
         if not re.fullmatch(DOMAIN, domain):
             raise TaskError(f"dns_search has {domain!r}, which is no domain", "list domain names", code="E-OPTION")

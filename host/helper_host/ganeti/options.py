@@ -11,16 +11,7 @@ from helper_host.ganeti.values import Swap
 
 Options = dict[str, Any]
 
-SETS: Mapping[str, tuple[str, ...]] = {
-    "hostname": ("hostname.name",),
-    "users": ("password.users", "ssh-keys.users"),
-    "password": ("password.hashes",),
-    "password_hash": ("password.hashes",),
-    "ssh_keys": ("ssh-keys.keys",),
-    "dns_servers": ("network.dns_servers",),
-    "dns_search": ("network.dns_search",),
-    "swap": ("swap-partition.size_mib", "swap-partition.uuid", "swap.file_mib", "swap.partition_uuid"),
-}
+SETS: Mapping[str, tuple[str, ...]] = {row.name: row.sets for row in Parameters.rows.values() if row.sets}
 """OS parameter -> the options, TASK.OPTION, that it is the way to set."""
 
 
@@ -45,20 +36,27 @@ def task_options(parameters: Parameters, *, wanted: Collection[str], name: str =
     fingerprints: list[str] = []
     identity = str(uuid.uuid4())
     makers: dict[str, Callable[[], Options]] = {
-        "hostname": lambda: _hostname(parameters),
         "password": lambda: _password(parameters),
-        "ssh-keys": lambda: _ssh_keys(parameters),
         "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
-        "network": lambda: _network(parameters),
         "swap-partition": lambda: _swap_partition(parameters.swap, identity),
         "swap": lambda: _swap(parameters.swap, identity),
     }
-    made = {task: make() for task, make in makers.items() if task in wanted}
-    return TaskOptions({task: options for task, options in made.items() if options}, tuple(fingerprints))
+    made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
+    for task, make in makers.items():
+        if task in wanted and (options := make()):
+            made.setdefault(task, {}).update(options)
+    return TaskOptions(made, tuple(fingerprints))
 
 
-def _hostname(parameters: Parameters) -> Options:
-    return {"name": parameters.hostname} if parameters.hostname else {}
+def as_they_are(parameters: Parameters) -> dict[str, Options]:
+    """Options that parameters set without further ado (`Parameter.option`)"""
+    made: dict[str, Options] = {}
+    for row in Parameters.rows.values():
+        value = parameters.values.get(row.name)
+        if row.option and value is not None and value not in ("", ()):
+            task, _, option = row.option.rpartition(".")
+            made.setdefault(task, {})[option] = list(value) if isinstance(value, tuple) else value
+    return made
 
 
 def _password(parameters: Parameters) -> Options:
@@ -71,21 +69,12 @@ def _password(parameters: Parameters) -> Options:
     return {}
 
 
-def _ssh_keys(parameters: Parameters) -> Options:
-    return {"keys": list(parameters.ssh_keys)} if parameters.ssh_keys else {}
-
-
 def _host_keys(hostname: str, fingerprints: list[str]) -> Options:
     from helper_host.ganeti import host_keys
 
     keys = host_keys.make(hostname.partition(".")[0])
     fingerprints += [key.fingerprint for key in keys]
     return {"private_keys": [key.private for key in keys], "public_keys": [key.public for key in keys]}
-
-
-def _network(parameters: Parameters) -> Options:
-    options: Options = {"dns_servers": list(parameters.dns_servers), "dns_search": list(parameters.dns_search)}
-    return {name: items for name, items in options.items() if items}
 
 
 def _swap_partition(swap: Swap | None, identity: str) -> Options:

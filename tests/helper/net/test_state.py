@@ -25,7 +25,7 @@ def one(ip: str, network: Network | None) -> state.Address:
 def test_static() -> None:
     found, _ = read(Nic(0, MAC, "192.0.2.10", "bridged", V4))
     address = state.Address(4, "192.0.2.10", 24, "192.0.2.1", False, 0)
-    assert found == state.State((state.Interface("nic0", MAC.lower(), (address,)),), (), ())
+    assert found == state.State((state.Interface("nic0", MAC.lower(), (address,), ipv6="auto"),), (), ())
     assert found.static
 
 
