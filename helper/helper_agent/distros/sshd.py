@@ -10,6 +10,8 @@ import shlex
 from helper_agent.distros.users import User
 from helper_agent.root import Root
 
+VENDOR = "/usr/etc"
+"""Below it openSUSE and others have what counts where the file below /etc doesn't exist."""
 INCLUDES_MAX = 16
 """Depth of Include, as in sshd's servconf.c (SERVCONF_MAX_DEPTH)."""
 
@@ -23,8 +25,14 @@ def settings(root: Root, path: str) -> dict[str, list[list[str]]]:
         TaskError: the file, or one it includes, is not a regular file
     """
     found: dict[str, list[list[str]]] = {}
-    _read(root, path, found, 0)
+    _read(root, read_from(root, path), found, 0)
     return found
+
+
+def read_from(root: Root, path: str) -> str:
+    """The file that sshd reads: `path`, or what its package has in that one's place"""
+    vendors = VENDOR + path.removeprefix("/etc")
+    return vendors if not root.exists(path) and root.exists(vendors) else path
 
 
 def first(found: dict[str, list[list[str]]], keyword: str, default: list[str]) -> list[str]:

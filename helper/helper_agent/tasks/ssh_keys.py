@@ -35,7 +35,12 @@ def run(context: Context) -> None:
             "The image's sshd reads no key files (AuthorizedKeysFile none)", "change that or give no ssh_keys"
         )
     for user in users.find(root, context.options.items("users")):
-        _install(root, user, sshd.user_path(pattern, user), context.options.items("keys"))
+        path = sshd.user_path(pattern, user)
+        if not context.distro.lasts(root, path):
+            raise TaskError(
+                f"{path}, where the image's sshd looks for keys, is not to be written", context.distro.immutable
+            )
+        _install(root, user, path, context.options.items("keys"))
         _warn(context, settings, user)
     context.log.info(f"Keys installed for {', '.join(context.options.items('users'))}")
 
