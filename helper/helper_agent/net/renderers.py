@@ -56,12 +56,14 @@ class Renderer(Protocol):
 
 def find(name: str) -> Renderer | None:
     """The renderer `name`, None where there is none"""
-    module: Any
+    if name not in NAMES:
+        return None
     try:
-        module = import_module(f"{__package__}.{name}") if name in NAMES else None
+        module: Any = import_module(f"{__package__}.{name}")
     except ModuleNotFoundError:
-        module = None
-    return module
+        return None
+    found: Renderer = module
+    return found
 
 
 def mode(renderer: Renderer) -> int:
