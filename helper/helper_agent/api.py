@@ -162,7 +162,7 @@ class Context:
         detected: `distro`, None in the devices phase
         run: does the work of `run`: `helper_agent.run.run` or a stand-in of the same form
         mounted: `root`, None in the devices phase
-        dns: name servers and search domains for `network`
+        network: options of the task `network`, for the property of that name
         in_image: does the work of `run_in_image`: the tree's path comes first, then as `run`; None: the real one
     """
 
@@ -197,7 +197,7 @@ class Context:
         action: str = "create",
         variables: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
-        dns: tuple[Sequence[str], Sequence[str]] = ((), ()),
+        network: Mapping[str, Any] | None = None,
         in_image: Callable[..., Completed] | None = None,
     ) -> None:
         self.instance = instance
@@ -211,7 +211,7 @@ class Context:
         self._detected = detected
         self._run = run
         self._mounted = mounted
-        self._dns = dns
+        self._wishes = network or {}
         self._in_image = in_image
         self._network: State | None = None
 
@@ -248,15 +248,15 @@ class Context:
     def network(self) -> State:
         """What the instance's network should be: interfaces with their addresses, name servers
 
-        The task `network` has the same; it is made from Ganeti's NICs when it is asked for.
+        The task `network` has the same; it is made from Ganeti's NICs and that task's options when it is asked for.
 
         Raises:
-            TaskError: E-OPTION, an address or domain that is none
+            TaskError: E-OPTION, an address or domain that is none, or what can't be
         """
         if self._network is None:
             from helper_agent.net import state
 
-            self._network = state.read(self.instance.nics, *self._dns, self.log.warning)
+            self._network = state.read(self.instance.nics, self._wishes, self.log.warning)
         return self._network
 
     def run(

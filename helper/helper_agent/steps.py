@@ -215,7 +215,6 @@ class Run:
             self._task = None
 
     def _context(self, task: Task, system: Devices) -> Context:
-        network = self._job.options.get("network", {})
         return Context(
             instance=self._job.instance,
             devices=system,
@@ -228,7 +227,7 @@ class Run:
             action=self._job.action,
             variables=self._job.variables,
             properties=self._job.properties,
-            dns=(network.get("dns_servers", ()), network.get("dns_search", ())),
+            network=self._job.options.get("network", {}),
             in_image=self._run_in_image,
         )
 

@@ -1,21 +1,41 @@
 """Which of an image's network systems is to be told
 
-A renderer is a module of this package with
+A renderer is a module of this package, named as in `Distro.renderers`, with
     `active(root) -> bool`: the image runs this system
     `present(root) -> bool`: it is installed, and can be switched on
     `render(state) -> {path: text}`: its files, a pure function
     `settle(root, log, paths)`: make these files count, after they were written: what contradicts them goes away
+and, where they are not as here,
+    `MODE = 0o644`: permission bits of its files
+    `RESOLVES = False`: whether its files bring the name servers to the resolver too; otherwise `net.dns` does
+
+Modules are imported when they are asked for, which saves boot time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol
 
-from helper_agent.api import Logger
-from helper_agent.net import ifupdown, networkd
+from helper_agent.api import Logger, TaskError
 from helper_agent.net.state import State
 from helper_agent.root import Root
+
+NAMES = (
+    "netplan",
+    "networkmanager",
+    "networkd",
+    "ifupdown",
+    "ifcfg",
+    "wicked",
+    "alpine",
+    "netifrc",
+    "dhcpcd",
+    "slackware",
+)
+"""All there are, wherever they are used."""
+MODE = 0o644
 
 
 class Renderer(Protocol):
@@ -34,10 +54,45 @@ class Renderer(Protocol):
         """Make `paths` count"""
 
 
-RENDERERS: Mapping[str, Renderer] = {"ifupdown": ifupdown, "networkd": networkd}
+def find(name: str) -> Renderer | None:
+    """The renderer `name`, None where there is none"""
+    module: Any
+    try:
+        module = import_module(f"{__package__}.{name}") if name in NAMES else None
+    except ModuleNotFoundError:
+        module = None
+    return module
+
+
+def mode(renderer: Renderer) -> int:
+    """Permission bits of its files"""
+    return int(getattr(renderer, "MODE", MODE))
+
+
+def resolves(renderer: Renderer) -> bool:
+    """Whether its files bring the name servers to the resolver"""
+    return bool(getattr(renderer, "RESOLVES", False))
 
 
 def choose(root: Root, names: Sequence[str]) -> str | None:
     """Of the distribution's `names` the first that the image runs, else the first that is installed, else None"""
-    running = next((name for name in names if RENDERERS[name].active(root)), None)
-    return running or next((name for name in names if RENDERERS[name].present(root)), None)
+    found = {name: renderer for name in names if (renderer := find(name))}
+    running = next((name for name, renderer in found.items() if renderer.active(root)), None)
+    return running or next((name for name, renderer in found.items() if renderer.present(root)), None)
+
+
+def forced(root: Root, name: str) -> str:
+    """`name`, which somebody asked for
+
+    Raises:
+        TaskError: E-OPTION, there is no such renderer; or it is not installed in the image
+    """
+    renderer = find(name)
+    if renderer is None:
+        raise TaskError(f"There is no network renderer {name!r}", f"give one of {', '.join(NAMES)}", code="E-OPTION")
+    if not renderer.present(root):
+        raise TaskError(
+            f"The network is to be configured by {name}, which is not installed in the image",
+            "leave the choice to the image (network_renderer=), or install it there",
+        )
+    return name

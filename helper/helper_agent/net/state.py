@@ -1,12 +1,14 @@
 """What the instance's network should be, independent of how a system is told
 
-Parsed once from Ganeti's NICs; each renderer turns it into one system's files (`helper_agent.net.renderers`).
+Made once from Ganeti's NICs and the options of the task `network` (`helper_agent.net.nics`); each renderer turns it
+into one system's files (`helper_agent.net.renderers`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from helper_agent.api import TaskError
 from helper_agent.protocol import Nic
@@ -83,75 +85,50 @@ class State(NamedTuple):
         return any(interface.addresses for interface in self.interfaces)
 
 
-def read(
-    nics: Sequence[Nic], dns_servers: Sequence[str], dns_search: Sequence[str], warn: Callable[[str], None]
-) -> State:
-    """The state Ganeti's `nics` and the DNS options ask for
-
-    A NIC is static when it has an IP and its Ganeti network has a subnet of that family, which says how long the prefix
-    is. It has no address of the other family then, except what a router advertises.
+def read(nics: Sequence[Nic], options: Mapping[str, Any], warn: Callable[[str], None]) -> State:
+    """The state that Ganeti's `nics` and the options of the task `network` ask for
 
     Args:
         warn: told about a NIC whose IP can't be used
 
     Raises:
-        TaskError: E-OPTION for what is no address or domain
+        TaskError: E-OPTION for what is no address or domain, or can't be
     """
-    interfaces: list[Interface] = []
-    gateways = {4: 0, 6: 0}
-    for nic in nics:
-        mac = nic.mac.lower()
-        if not MAC.fullmatch(mac):
-            raise TaskError(f"NIC {nic.index} has no valid MAC address", code="E-OPTION")
-        address = _address(nic, gateways, warn)
-        addresses = (address,) if address else ()
-        ipv6 = "" if address and address.family == 6 else "auto"
-        interfaces.append(Interface(f"nic{nic.index}", mac, addresses, dhcp4=not addresses, ipv6=ipv6))
-    for domain in dns_search:
+    from helper_agent.net import nics as reading
+
+    search = tuple(options.get("dns_search") or ())
+    for domain in search:
         if not re.fullmatch(DOMAIN, domain):
             raise TaskError(f"dns_search has {domain!r}, which is no domain", "list domain names", code="E-OPTION")
-    servers = tuple(_parse(server, "dns_servers") for server in dns_servers)
-    return State(tuple(interfaces), servers, tuple(dns_search))
+    servers = tuple(address(server, "dns_servers") for server in options.get("dns_servers") or ())
+    return State(_ranked(reading.read(nics, options, warn)), servers, search)
 
 
-def _address(nic: Nic, gateways: dict[int, int], warn: Callable[[str], None]) -> Address | None:
-    if not nic.ip:
-        return None
+def address(text: str, what: str) -> str:
+    """An IP address in its canonical spelling
+
+    Raises:
+        TaskError: E-OPTION
+    """
     import ipaddress  # late: its import costs a hundredth of a second in an emulated guest
-
-    ip = ipaddress.ip_address(_parse(nic.ip, f"NIC {nic.index}"))
-    network = nic.network
-    subnet = "" if network is None else network.subnet if ip.version == 4 else network.subnet6
-    if network is None or not subnet:
-        warn(
-            f"NIC {nic.index} has the address {ip}, but no network of Ganeti with an IPv{ip.version} subnet says what"
-            " its netmask is: it is left to DHCP"
-        )
-        return None
-    try:
-        within = ipaddress.ip_network(subnet, strict=False)
-    except ValueError:
-        raise TaskError(f"NIC {nic.index}'s network has {subnet!r}, which is no subnet", code="E-OPTION") from None
-    if ip not in within:
-        warn(f"NIC {nic.index} has the address {ip}, which is outside of its network's {within}")
-    gateway = network.gateway if ip.version == 4 else network.gateway6
-    metric = 0
-    on_link = False
-    if gateway:
-        gateway = _parse(gateway, f"NIC {nic.index}'s gateway")
-        reachable = ipaddress.ip_interface(f"{ip}/{within.prefixlen}").network
-        on_link = ipaddress.ip_address(gateway) not in reachable
-        if gateways[ip.version]:
-            metric = METRICS[ip.version] + gateways[ip.version] * METRIC_STEP
-        gateways[ip.version] += 1
-    return Address(ip.version, str(ip), within.prefixlen, gateway, on_link, metric)
-
-
-def _parse(text: str, what: str) -> str:
-    """An IP address in its canonical spelling"""
-    import ipaddress
 
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise TaskError(f"{what} has {text!r}, which is no IP address", code="E-OPTION") from None
+
+
+def _ranked(interfaces: Sequence[Interface]) -> tuple[Interface, ...]:
+    """With metrics, by which the first gateway of a family wins and further ones are spares"""
+    gateways = {4: 0, 6: 0}
+    result = []
+    for interface in interfaces:
+        addresses = []
+        for each in interface.addresses:
+            metric = 0
+            if each.gateway:
+                metric = METRICS[each.family] + gateways[each.family] * METRIC_STEP if gateways[each.family] else 0
+                gateways[each.family] += 1
+            addresses.append(each._replace(metric=metric))
+        result.append(interface._replace(addresses=tuple(addresses)))
+    return tuple(result)

@@ -1,14 +1,16 @@
 """Configure the network
 
 Each NIC is found by its MAC address, whatever name the system gives it. It gets its IP with the subnet and gateway of
-its Ganeti network; a NIC without is left to DHCP. The image's own configuration of Ethernet interfaces is replaced.
+its Ganeti network; a NIC without, or whose network has a tag that says so, is left to DHCP. What `nic0`, `nic1`, ...
+name is done instead. The image's own configuration of Ethernet interfaces is replaced, by files of the network system
+that it runs; without a NIC nothing is touched.
 """
 
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Skip, Task, TaskError
 from helper_agent.distros import cloud_init
-from helper_agent.net import dns, renderers, state
+from helper_agent.net import dns, renderers, state, tags, wishes
 
 TASK = Task(
     name="network",
@@ -16,6 +18,15 @@ TASK = Task(
     options=(
         Option("dns_servers", "list", "addresses of name servers"),
         Option("dns_search", "list", "domains to search"),
+        *(
+            Option(name, "str", f"what is done with NIC {name[3:]}: {', '.join(wishes.MODES)}, addresses, ...")
+            for name in wishes.NAMES
+        ),
+        Option("default_nic", "str", f"a lone NIC without data: {', '.join(wishes.DEFAULT_MODES)}"),
+        Option("renderer", "str", "network system that is told, instead of the one that the image runs"),
+        Option("dhcp_tags", "list", "tags of networks that say DHCP", default=tags.DHCP),
+        Option("stateful_tags", "list", "tags of networks that say DHCPv6", default=tags.STATEFUL),
+        Option("stateless_tags", "list", "tags of networks that say SLAAC with DHCPv6 for the rest", tags.STATELESS),
     ),
 )
 
@@ -25,24 +36,31 @@ def run(context: Context) -> None:
     root, options, log = context.root, context.options, context.log
     if not context.instance.nics:
         raise Skip("the instance has no NIC")
-    wanted = state.read(context.instance.nics, options.items("dns_servers"), options.items("dns_search"), log.warning)
-    name = renderers.choose(root, context.distro.renderers)
-    if name is None:
+    wanted = state.read(context.instance.nics, options.plain(), log.warning)
+    known = context.distro.renderers
+    forced = options.text("renderer")
+    name = renderers.forced(root, forced) if forced else renderers.choose(root, known)
+    renderer = renderers.find(name or "")
+    if renderer is None:
         if not wanted.static:
             raise Skip("no network system in the image that is known here; it may do DHCP by itself")
         raise TaskError(
-            f"The image has none of the network systems that are known here ({', '.join(context.distro.renderers)})",
+            f"The image has none of the network systems that are known here ({', '.join(known)})",
             "install one in the image, or set skip_tasks=network",
         )
-    renderer = renderers.RENDERERS[name]
     files = renderer.render(wanted)
     for path, text in files.items():
-        root.write(path, text)
+        root.install(path, text, mode=renderers.mode(renderer))
     renderer.settle(root, log, tuple(files))
-    dns.apply(root, wanted)
+    if not renderers.resolves(renderer):
+        dns.apply(root, wanted)
     cloud_init.pin(root, "network", "network: {config: disabled}")
     log.info(f"{name}: {'; '.join(f'{each.mac} {_words(each)}' for each in wanted.interfaces)}")
 
 
 def _words(interface: state.Interface) -> str:
-    return ", ".join(address.cidr for address in interface.addresses) or "DHCP"
+    """An interface for the log"""
+    ipv6 = {"auto": "", "dhcp": "DHCPv6", "stateless": "SLAAC and DHCPv6"}.get(interface.ipv6, "")
+    words = [*(address.cidr for address in interface.addresses), "DHCP" if interface.dhcp4 else "", ipv6]
+    words.append(f"MTU {interface.mtu}" if interface.mtu else "")
+    return ", ".join(filter(None, words)) or ("SLAAC" if interface.ipv6 else "left down")

@@ -13,7 +13,7 @@ MAC = "AA:00:00:11:22:33"
 
 def read(*nics: Nic, servers: tuple[str, ...] = (), search: tuple[str, ...] = ()) -> tuple[state.State, list[str]]:
     warnings: list[str] = []
-    return state.read(nics, servers, search, warnings.append), warnings
+    return state.read(nics, {"dns_servers": servers, "dns_search": search}, warnings.append), warnings
 
 
 def one(ip: str, network: Network | None) -> state.Address:
