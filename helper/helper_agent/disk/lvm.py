@@ -28,6 +28,7 @@ CONFIG = (
     "global { use_lvmpolld=0 event_activation=0 system_id_source=none }"
 )
 """lvm.conf(5): there is no udev, no daemon and no /etc/lvm."""
+ENVIRONMENT = {**mapper.ENVIRONMENT, "LVM_SYSTEM_DIR": "", "LVM_SUPPRESS_FD_WARNINGS": "1"}
 PLAIN = ("linear", "striped")
 VOLUMES_MAX = 256
 _NAME = r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,127}"
@@ -174,7 +175,7 @@ def _lvm(arguments: Sequence[str], devices: Sequence[str], run: Run) -> str:
     command, *rest = arguments
     only = [part for device in devices for part in ("--devices", device)]
     try:
-        done = run(["lvm", command, "--config", CONFIG, *only, *rest], env=mapper.ENVIRONMENT)
+        done = run(["lvm", command, "--config", CONFIG, *only, *rest], env=ENVIRONMENT)
     except CommandFailed as error:
         raise mapper.broken(
             f"LVM on the disk can't be used: lvm {command} ended with {error.reason}",
