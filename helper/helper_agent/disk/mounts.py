@@ -108,11 +108,20 @@ def attach(device: str, path: str, filesystem: Filesystem, options: str, *, read
             modules.load(*filesystem.modules)
             syscalls.mount(device, path, filesystem.name, flags, options)
     except OSError as error:
+        if why := unsupported(filesystem, device):
+            raise TaskError(
+                f"The {filesystem.name} filesystem on {device} {why[0]}", why[1], code="E-FILESYSTEM"
+            ) from error
         raise TaskError(
             f"The {filesystem.name} filesystem on {device} can't be mounted: {os.strerror(error.errno or 0)}",
             "check it on the machine that made the image; its kernel may know features that the helper's doesn't",
             code="E-FILESYSTEM",
         ) from error
+
+
+def unsupported(filesystem: Filesystem, device: str) -> tuple[str, str] | None:
+    """What is in a filesystem that could not be mounted which no repair would help: in words, and what to do"""
+    return filesystem.unsupported(device) if filesystem.unsupported else None
 
 
 def root(system: Devices, log: Logger, run: Run, path: str = PATH) -> Mounts:
@@ -131,7 +140,7 @@ def root(system: Devices, log: Logger, run: Run, path: str = PATH) -> Mounts:
     try:
         mounts.add(device, path, known, options)
     except TaskError as error:
-        if known.repair is None:
+        if known.repair is None or unsupported(known, device):
             raise
         log.warning(f"{error.cause}; repairing it")
         known.repair(device, run, log)
