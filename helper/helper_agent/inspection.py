@@ -58,6 +58,8 @@ class Devices(NamedTuple):
     """The image's own, where it has one and it counts."""
     root_stack: tuple[Layer, ...] = ()
     """The volumes between the partition and the root filesystem, the lowest first."""
+    root_folder: str = ""
+    """The folder of the root filesystem that is the root: an ostree deployment's; "": its top."""
     volumes: Volumes | None = None
     """The volumes that are open; closed by the agent, after the umount."""
 
@@ -128,7 +130,7 @@ def _find(there: _There, job: Job, log: Logger, run: Run) -> Devices:
     if not fit:
         raise volumes.problems[0] if volumes and volumes.problems else candidates.no_system(here, bool(complete))
     best = _choose(fit, everywhere, disks, log)
-    log.debug(f"root is {best.signature.title} ({best.signature.type}) {','.join(best.options)}".rstrip())
+    log.debug(f"root is {best.signature.title} ({best.signature.type}) {','.join(best.options)} {best.folder}".rstrip())
     return Devices(
         disks=disks,
         disk=disks[0],
@@ -143,6 +145,7 @@ def _find(there: _There, job: Job, log: Logger, run: Run) -> Devices:
         fstab=best.fstab,
         description=looking.description(best) if job.image_description else None,
         root_stack=best.signature.stack,
+        root_folder=best.folder,
         volumes=volumes,
     )
 

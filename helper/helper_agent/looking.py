@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from helper_agent import release
 from helper_agent.api import Logger, TaskError
-from helper_agent.disk import fstab, mounts
+from helper_agent.disk import fstab, mounts, ostree
 from helper_agent.disk.signatures import Signature
 from helper_agent.filesystems.base import Filesystem, Run, of
 from helper_agent.protocol import IMAGE_DESCRIPTION
@@ -35,6 +35,8 @@ class Candidate(NamedTuple):
     """3: has an os-release; 2: an older release file; 1: only an fstab and a passwd, its /usr may be elsewhere."""
     described: bool = False
     """Has a description of its own, `protocol.IMAGE_DESCRIPTION`."""
+    folder: str = ""
+    """The folder in it that is the root, an ostree deployment's; "": its top."""
 
 
 def look_at_all(signatures: list[Signature], log: Logger) -> tuple[list[Candidate], list[Signature]]:
@@ -127,6 +129,9 @@ def _judge(root: Root, signature: Signature, options: tuple[str, ...]) -> Candid
         return Candidate(signature, options, found, table, 3, described) if root.is_dir("/etc") else None
     if found := release.older(root):
         return Candidate(signature, options, found, table, 2, described)
+    if (folder := ostree.newest(root)) and (found := release.read(root, (f"{folder}/usr/lib/os-release",))):
+        table = fstab.parse(release.text(root, f"{folder}/etc/fstab"))
+        return Candidate(signature, options, found, table, 3, folder=folder)
     if table and root.is_file("/etc/passwd"):
         return Candidate(signature, options, {}, table, 1, described)
     return None

@@ -75,6 +75,31 @@ class Mounts:
             os.close(point)
         self._mounted.append(place)
 
+    def bind(self, top: int, source: str, point: str) -> None:
+        """The folder `source` below the descriptor `top`, on the folder `point` of what is mounted ("": over it all);
+        neither by a symlink
+
+        Raises:
+            OSError: no such folder
+        """
+        resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
+        flags = os.O_PATH | os.O_DIRECTORY
+        fd = syscalls.openat2(top, source, flags, resolve=resolve)
+        try:
+            here = os.open(self.path, flags | os.O_CLOEXEC)
+            try:
+                on = syscalls.openat2(here, point or "/", flags, resolve=resolve)
+            finally:
+                os.close(here)
+            try:
+                # nosuid and its like come with it
+                syscalls.mount(f"/proc/self/fd/{fd}", f"/proc/self/fd/{on}", "", syscalls.MS_BIND)
+            finally:
+                os.close(on)
+        finally:
+            os.close(fd)
+        self._mounted.append(f"{self.path}{point}")
+
     def close(self) -> None:
         """Everything unmounted, last first; what is busy is detached and goes with its last user
 
@@ -161,6 +186,10 @@ def mount(system: Devices, log: Logger, run: Run, *, path: str = PATH) -> Mounts
     """
     mounts = root(system, log, run, path)
     try:
+        if system.root_folder:
+            from helper_agent.disk import ostree
+
+            ostree.enter(mounts, system.root_folder)
         for entry, signature, known in _wanted(system, log):
             try:
                 _repair_if_needed(known, signature.device, log, run)
