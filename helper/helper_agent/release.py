@@ -35,6 +35,8 @@ OLD_RELEASE_FILES: Mapping[str, str] = {
 """Systems older than os-release, or without one: file -> the ID an os-release would have, where the file doesn't say.
 Those that others have too come last: Oracle's redhat-release speaks of Red Hat, Ubuntu has a debian_version."""
 
+TOLD_MAX = 1000
+"""Characters that are looked at."""
 NAMED = {
     "amazon": "amzn",
     "red": "rhel",
@@ -69,6 +71,7 @@ def older(root: Root) -> Mapping[str, str]:
 
 def _told(path: str, name: str, content: str) -> Mapping[str, str]:
     """The fields of an os-release that an older file's text speaks of"""
+    content = content[:TOLD_MAX]
     line = content.strip().split("\n")[0].strip()
     if path == "/etc/lsb-release":
         fields = parse_os_release(content)

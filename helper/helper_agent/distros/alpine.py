@@ -1,6 +1,7 @@
 """Alpine: musl, BusyBox, OpenRC with scripts of its own
 
-musl knows every locale's name, and has no files of them. Its ifupdown is BusyBox's or ifupdown-ng, neither of which knows all of Debian's.
+musl takes every locale's name and has no files of them. The ifupdown is BusyBox's or ifupdown-ng, and neither knows all
+that Debian's does.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Store(Distro):
     grub_mkconfig = ()
 
     def look(self, root: Root) -> None:
-        """See `Distro.look`: the store stays as it is. Before the first boot the configuration of sshd is there alone"""
+        """See `Distro.look`: the store stays as it is; before the first boot sshd's configuration is there alone"""
         root.keep(STORES, self.immutable)
         described = f"{self.profile}{self.sshd_config}"
         if not root.exists(self.sshd_config) and root.exists(described):

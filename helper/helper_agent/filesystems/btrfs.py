@@ -9,10 +9,17 @@ import fcntl
 import os
 import struct
 
-from helper_agent.filesystems.base import Filesystem
+from helper_agent.disk.medium import Medium
+from helper_agent.filesystems.base import NEWER, Filesystem, unknown_features
 
 BTRFS_IOC_RESIZE = 0x50009403
 """_IOW(0x94, 3, struct btrfs_ioctl_vol_args {s64 fd; char name[4088]}) (include/uapi/linux/btrfs.h)."""
+SUPERBLOCK = 65536
+DEVICES, FEATURES = 0x88, 0xBC
+"""Offsets in the superblock: count of devices, incompatible features."""
+KNOWN = 0x3FFF & ~0x2000
+"""Features of kernel 6.1 (fs/btrfs/ctree.h, BTRFS_FEATURE_INCOMPAT_SUPP; bit 13, the extent tree v2, is a draft)."""
+NAMES = {14: "raid-stripe-tree", 16: "simple quotas"}
 SUBVOLUME_INODE = 256
 """The inode number every subvolume's top folder has."""
 SUBVOLUMES_MAX = 256
@@ -26,6 +33,20 @@ def grow(_device: str, path: str) -> None:
         fcntl.ioctl(fd, BTRFS_IOC_RESIZE, bytearray(struct.pack("=q4088s", 0, b"max")))
     finally:
         os.close(fd)
+
+
+def unsupported(device: str) -> tuple[str, str] | None:
+    """See `Filesystem.unsupported`"""
+    with Medium(device) as medium:
+        head = medium.read_bytes(SUPERBLOCK, 4096)
+    (count,), (features,) = struct.unpack_from("<Q", head, DEVICES), struct.unpack_from("<Q", head, FEATURES)
+    if count != 1:
+        return (
+            f"spans {count} devices, of which it can't be told where they are",
+            "use an image with it on one partition",
+        )
+    more = unknown_features(features, KNOWN, NAMES)
+    return (f"has features that the helper's kernel doesn't know: {more}", NEWER) if more else None
 
 
 def subvolumes(path: str) -> list[str]:
@@ -50,5 +71,6 @@ BTRFS = Filesystem(
     modules=("libcrc32c", "btrfs"),
     look="rescue=nologreplay",
     use="",
+    unsupported=unsupported,
     grow=grow,
 )
