@@ -36,6 +36,9 @@ def run(context: Context) -> None:
     root, options, log = context.root, context.options, context.log
     if not context.instance.nics:
         raise Skip("the instance has no NIC")
+    if context.distro.immutable:
+        log.warning(f"The network stays as the image has it: {context.distro.immutable}")
+        raise Skip("the image's system sets it by itself")
     wanted = state.read(context.instance.nics, options.plain(), log.warning)
     known = context.distro.renderers
     forced = options.text("renderer")

@@ -35,7 +35,7 @@ class NetworkRows(Rows):
     network_renderer = Parameter(
         network_values.renderer,
         "",
-        "Network system of the image that is told: netplan, networkd, networkmanager, ifupdown, ...",
+        "Network system of the image that is told, such as netplan, networkd, networkmanager or ifupdown",
         example="networkd",
         shown="the one that the image runs",
         option="network.renderer",
