@@ -29,6 +29,13 @@ IFCFG = "/etc/sysconfig/network-scripts"
 UNIT = "NetworkManager.service"
 UNITS = "/usr/lib/systemd/system", "/lib/systemd/system"
 WANTS = "/etc/systemd/system"
+ENABLED = (
+    f"{WANTS}/multi-user.target.wants/{UNIT}",
+    "/etc/runlevels/*/[nN]etwork[mM]anager",
+    "/etc/runit/runsvdir/*/NetworkManager",
+    "/etc/rc[2-5].d/S??network-manager",
+)
+"""By systemd, OpenRC, runit, sysvinit."""
 LINKS = {
     f"multi-user.target.wants/{UNIT}": UNIT,
     "network-online.target.wants/NetworkManager-wait-online.service": "NetworkManager-wait-online.service",
@@ -41,8 +48,7 @@ GLOBALLY_MANAGED = "NetworkManager/conf.d/10-globally-managed-devices.conf"
 
 def active(root: Root) -> bool:
     """Its service is enabled"""
-    wanted = root.is_symlink(f"{WANTS}/multi-user.target.wants/{UNIT}") or root.glob("/etc/runlevels/*/networkmanager")
-    return present(root) and bool(wanted)
+    return present(root) and any(root.glob(pattern) for pattern in ENABLED)
 
 
 def present(root: Root) -> bool:

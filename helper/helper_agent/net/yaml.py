@@ -13,7 +13,7 @@ WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 
 
 def dump(value: Mapping[str, Any]) -> str:
-    """A document: mappings, lists, texts, whole numbers, booleans"""
+    """A document: mappings, lists, texts, whole numbers, booleans; the keys are texts"""
     return "".join(f"{line}\n" for line in _mapping(value))
 
 
@@ -48,8 +48,14 @@ def _scalar(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in WORDS:
-        return value
-    import json  # every JSON text is a YAML one
+    if isinstance(value, str):
+        return value if PLAIN.fullmatch(value) and value.lower() not in WORDS else _quoted(value)
+    return "{}" if isinstance(value, Mapping) else "[]"
 
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+def _quoted(text: str) -> str:
+    import json  # every JSON text is a YAML one, but for characters that JSON has as two halves
+
+    return (
+        '"' + "".join(json.dumps(each)[1:-1] if each < "\U00010000" else f"\\U{ord(each):08x}" for each in text) + '"'
+    )

@@ -53,16 +53,13 @@ def test_networkd(tmp_path: Path) -> None:
 
 def test_ifupdown(tmp_path: Path) -> None:
     put(tmp_path, ifupdown.render(STATE))
-    # as ifupdown-hotplug does for udev, and networking.service after that
+    # As systemd does it: udev has asked for ifup@nicN, which waits for that name; networking.service gives the names
     names = " ".join(f"d{number}" for number in range(len(STATE.interfaces)))
     script = f"""
     cp etc/network/interfaces.d/ganeti /etc/network/interfaces
-    for name in {names}; do ifquery --allow hotplug --list $name; done
-    for name in {names}; do
-        [ -z "$(ifquery --allow hotplug --list $name)" ] || ifup --verbose --allow=hotplug $name || echo FAILED $name &
-    done
-    sleep 3
+    asked=$(for name in {names}; do ifquery --allow hotplug --list $name; done)
     ifup --verbose -a || echo FAILED
+    for name in $asked; do ifup --verbose --allow=hotplug $name || echo FAILED $name & done
     """
     with live.started(tmp_path, STATE, script) as namespace:
         assert namespace.differences(STATE) == []
