@@ -90,7 +90,8 @@ def lacks(state: State) -> Sequence[str]:
 
 def included(text: str, names: Sequence[str]) -> str:
     """The main file with our file and its interfaces' names at the end"""
-    lines = [line for line in text.splitlines(keepends=True) if line != BEGIN and not _includes(line)]
+    text = re.sub(rf"^{re.escape(BEGIN)}(auto .*\n)*", "", text, flags=re.M)
+    lines = [line for line in text.splitlines(keepends=True) if not _includes(line)]
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     while lines and not lines[-1].strip():

@@ -2,8 +2,8 @@
 
 A block of the file is for an interface by name (profiles go by what answers on the network, not by our own address), so
 `naming` gives it. There is no way to include a file: ours is a part that `settle` puts into the image's, between two
-lines that mark it. What the file can't say (a gateway for IPv6, further addresses of one family) is done by
-/etc/dhcpcd.exit-hook, which dhcpcd runs whenever something changes.
+lines that mark it. What the file can't say (a gateway for IPv6 or outside of the subnet, further addresses of one family,
+since dhcpcd 9 the MTU) is done by /etc/dhcpcd.exit-hook, which dhcpcd runs whenever something changes.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def settle(root: Root, log: Logger, paths: Sequence[str]) -> None:
             root.remove(part)
     if not active(root):
         system = _init(root)
-        system.enable(root, next(service for service in SERVICES if system.installed(root, service)))
+        system.enable(root, next((each for each in SERVICES if system.installed(root, each)), SERVICES[0]))
         log.info("dhcpcd is installed in the image, but was not enabled: enabled it")
 
 
@@ -121,9 +121,9 @@ def _block(state: State, interface: Interface) -> str:
         pass
     elif own:
         lines.append(f"static ip_address={own[0].cidr}")
-        if own[0].gateway:
+        if own[0].gateway and not own[0].on_link:
             lines.append(f"static routers={own[0].gateway}")
-        if own[0].metric:
+            # its own would be above 200 or, of newer ones, 1000: a spare way out would be the first
             lines.append(f"metric {own[0].metric}")
     else:
         lines.append("noipv4")
@@ -133,8 +133,6 @@ def _block(state: State, interface: Interface) -> str:
         lines += ["noipv6rs", "nodhcp6"]
     elif interface.ipv6 == "dhcp":
         lines.append("ia_na")
-    if interface.mtu:
-        lines.append(f"static interface_mtu={interface.mtu}")
     if state.dns_servers:
         lines.append(f"static domain_name_servers={' '.join(state.dns_servers)}")
     if state.dns_search:
@@ -145,13 +143,23 @@ def _block(state: State, interface: Interface) -> str:
 def _case(interface: Interface) -> str:
     """What the hook does for one interface, without complaint where it is done already"""
     further = [*routes.of_family(interface, 4)[0 if interface.dhcp4 else 1 :], *routes.of_family(interface, 6)[1:]]
-    ways = [way for way in interface.addresses if way.gateway and (way.family == 6 or interface.dhcp4)]
-    lines = [f"ip address replace {address.cidr} dev {interface.name}" for address in further]
+    ways = [way for way in interface.addresses if way.gateway and _hooked(interface, way)]
+    deaf = f"/proc/sys/net/ipv6/conf/{interface.name}/accept_ra"
+    # it leaves the kernel's own listening to routers on when it doesn't listen itself
+    lines = [f"test ! -w {deaf} || echo 0 >{deaf}"] if interface.managed and not interface.ipv6 else []
+    if interface.mtu:
+        lines.append(f"ip link set dev {interface.name} mtu {interface.mtu}")
+    lines += [f"ip address replace {address.cidr} dev {interface.name}" for address in further]
     lines += _ways(interface, ways)
     if not lines:
         return ""
-    commands = "".join(f"\t{line} 2>/dev/null\n" for line in lines)
+    commands = "".join(f"\t{line} 2>/dev/null || :\n" for line in lines)
     return f"{interface.name})\n{commands}\t;;\n"
+
+
+def _hooked(interface: Interface, way: Address) -> bool:
+    """Whether a way out is the hook's: dhcpcd finds one outside of the subnet where no other interface has any, alone"""
+    return way.family == 6 or way.on_link or interface.dhcp4
 
 
 def _ways(interface: Interface, ways: Sequence[Address]) -> list[str]:

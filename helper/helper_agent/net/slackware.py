@@ -116,17 +116,16 @@ def _plain(address: Address) -> bool:
 
 def _commands(interface: Interface) -> str:
     """What may be left to do, so that doing it twice is no error"""
-    own = routes.of_family(interface, 4)
-    further = [*own[0 if interface.dhcp4 else 1 :], *routes.of_family(interface, 6)]
-    ways = [address for address in interface.addresses if address.gateway and not _plain(address)]
-    ways += [address for address in interface.addresses if address.gateway and address.family == 6 and _plain(address)]
-    if not further and not ways:
+    if not interface.managed:
         return ""
     name = interface.name
-    lines = [f"ip address replace {address.cidr} dev {name}" for address in further]
-    lines.insert(0, f"ip link set dev {name} up")
+    own = routes.of_family(interface, 4)
+    further = [*own[0 if interface.dhcp4 else 1 :], *routes.of_family(interface, 6)]
+    ways = [each for each in interface.addresses if each.gateway and (each.family == 6 or not _plain(each))]
+    lines = [] if interface.ipv6 else [f"echo 0 >/proc/sys/net/ipv6/conf/{name}/accept_ra"]
+    if further or ways or not (own or interface.dhcp4):
+        lines.append(f"ip link set dev {name} up")
+    lines += [f"ip address replace {address.cidr} dev {name}" for address in further]
     for family, route in routes.commands(interface._replace(addresses=tuple(ways))):
         lines.append(f"ip {'-6 ' if family == 6 else ''}route replace {route}")
-    if not interface.ipv6:
-        lines.insert(0, f"echo 0 >/proc/sys/net/ipv6/conf/{name}/accept_ra")
     return "".join(f"{line}\n" for line in lines)
