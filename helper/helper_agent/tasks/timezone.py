@@ -45,7 +45,7 @@ def run(context: Context) -> None:
 
 
 def _link(root: Root, file: str) -> None:
-    if root.stat("/etc").st_dev != root.stat(file).st_dev:
+    if root.is_dir("/etc") and root.stat("/etc").st_dev != root.stat(file).st_dev:
         # /usr on a filesystem of its own may be mounted after the first program has asked for the time
         root.write(LOCALTIME, root.read(file), mode=0o644, follow=False)
         return
