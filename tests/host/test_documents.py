@@ -46,8 +46,8 @@ class Node:
         """One whose password and query nobody may see"""
         return f"https://me:{CANARY}@{web.HOST}:{self.server.port}{path}"
 
-    def completed(self, tasks: tuple[str, ...] = TASKS, **given: str) -> Parameters:
-        return completing.completed(parse_values(given), tasks, self.settings, Log(stream=self._stream))
+    def completed(self, *tasks: str, **given: str) -> Parameters:
+        return completing.completed(parse_values(given), tasks or TASKS, self.settings, Log(stream=self._stream))
 
     def refusal(self, **given: str) -> str:
         with pytest.raises(ProviderError) as caught:
@@ -79,7 +79,7 @@ def test_grnets_name_for_it(node: Node) -> None:
 
 
 def test_nothing_is_fetched_for_a_task_that_does_not_run(node: Node) -> None:
-    node.completed((), ssh_keys_url=node.url("/keys"), first_boot_url=node.url("/x"))
+    node.completed("password", ssh_keys_url=node.url("/keys"), first_boot_url=node.url("/x"))
     assert node.server.calls == []
 
 

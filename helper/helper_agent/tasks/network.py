@@ -27,6 +27,9 @@ def run(context: Context) -> None:
         raise Skip("the instance has no NIC")
     wanted = state.read(context.instance.nics, options.items("dns_servers"), options.items("dns_search"), log.warning)
     name = renderers.choose(root, context.distro.renderers)
+    if context.distro.immutable:
+        log.warning(f"The network stays as the image has it: {context.distro.immutable}")
+        raise Skip("the image's system sets it by itself")
     if name is None:
         if not wanted.static:
             raise Skip("no network system in the image that is known here; it may do DHCP by itself")

@@ -7,6 +7,7 @@ zone's name get it, where they are there.
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.distros import lasting
 from helper_agent.root import Root
 
 TASK = Task(
@@ -29,6 +30,7 @@ def run(context: Context) -> None:
     """Write the link and the names"""
     root, distro, zone = context.root, context.distro, context.options.text("zone")
     file = f"{ZONES}/{zone}"
+    lasting.need(context, LOCALTIME)
     if root.is_file(file) and root.read(file).startswith(MAGIC):
         _link(root, file)
     elif zone in UTC and not root.is_dir(ZONES):

@@ -201,6 +201,7 @@ class Writer:
     def alter(self, path: str, mode: int | None, owner: tuple[int, int] | None) -> None:
         """As `Root.chmod` and `Root.chown`"""
         with self._places.opened_kind(path, stat.S_IFREG, stat.S_IFDIR) as fd:
+            self._places.refuse_kept(fd, path)
             try:
                 self.changes.alters(fd)
                 if owner is not None:

@@ -72,7 +72,7 @@ def test_refusals(name: str, text: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["IyEcanary!", base64.b64encode(b"#!\xff canary").decode(), "x" * (257 << 10) + "canary", "#!/bin/sh\ncanary\0"],
+    ["IyEcanary!", base64.b64encode(b"#!/\xff canary").decode(), "x" * (257 << 10) + "canary", "#!/bin/sh\ncanary\0"],
 )
 def test_what_is_no_script_is_not_shown(text: str) -> None:
     with pytest.raises(ProviderError) as caught:
