@@ -83,9 +83,9 @@ def write(root: Root, path: str, wanted: Mapping[str, str]) -> None:
 
 
 def _set(root: Root, path: str, wanted: Mapping[str, str]) -> None:
-    vendors = read_from(root, path)
-    if vendors != path:
-        root.write(path, root.read(vendors), mode=0o600)
+    package = read_from(root, path)
+    if package != path or root.is_symlink(path):  # what is below /usr stays, and may not be written at all
+        root.write(path, root.read(package), mode=0o600, follow=False)
     for keyword, value in wanted.items():
         root.set_key(path, keyword, value, separator=" ", ignore_case=True)
 

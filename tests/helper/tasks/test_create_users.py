@@ -25,16 +25,16 @@ def test_every_system(bench: Bench, system: System, name: str) -> None:
     """shadow's own tools find nothing to object to"""
     context = system(name)
     bench.tree.put("/etc/gshadow", "root:*::\n", mode=0o640)
-    create_users.run(context(create_users.TASK, ADMIN))
-    uid = line(bench, "/etc/passwd").split(":")[2]
-    assert line(bench, "/etc/passwd").startswith(f"admin:x:{uid}:{uid}::/home/admin:/bin/")
-    assert line(bench, "/etc/shadow").startswith("admin:*:")
-    assert line(bench, "/etc/group") == f"admin:x:{uid}:"
-    assert line(bench, "/etc/gshadow") == "admin:!::"
-    assert (bench.tree.mode("/home/admin"), bench.tree.owner("/home/admin")) == (0o700, (int(uid), int(uid)))
+    create_users.run(context(create_users.TASK, {"create": True, "users": ["newcomer"]}))
+    uid = line(bench, "/etc/passwd", "newcomer").split(":")[2]
+    assert line(bench, "/etc/passwd", "newcomer").startswith(f"newcomer:x:{uid}:{uid}::/home/newcomer:/")
+    assert line(bench, "/etc/shadow", "newcomer").startswith("newcomer:*:")
+    assert line(bench, "/etc/group", "newcomer") == f"newcomer:x:{uid}:"
+    assert line(bench, "/etc/gshadow", "newcomer") == "newcomer:!::"
+    assert (bench.tree.mode("/home/newcomer"), bench.tree.owner("/home/newcomer")) == (0o700, (int(uid), int(uid)))
     for argv in (["pwck", "-rq", "-R"], ["grpck", "-r", "-R"]):
         done = subprocess.run([*argv, str(bench.tree.path)], check=False, capture_output=True, text=True)
-        assert "admin" not in done.stdout + done.stderr
+        assert "newcomer" not in done.stdout + done.stderr
 
 
 def test_then_the_rest_works(bench: Bench, context: Make) -> None:

@@ -9,9 +9,9 @@ import pytest
 from helper_agent.api import TaskError
 from helper_agent.init import base as init
 from helper_agent.tasks import first_boot
-from helper_kit import traps, trees
+from helper_kit import traps
 from tests.helper.support import Bench
-from tests.helper.tasks.conftest import Make, System
+from tests.helper.tasks.conftest import STORES, SYSTEMS, Make, System
 
 SECRET = "canary-3c51"
 SCRIPT = f"#!/bin/sh\necho {SECRET}\n"
@@ -19,7 +19,7 @@ GIVEN = {"script": SCRIPT}
 UNIT = "/etc/systemd/system/instance-helper-first-boot.service"
 
 
-@pytest.mark.parametrize("name", trees.NAMES)
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system(bench: Bench, system: System, name: str) -> None:
     context = system(name)
     for _ in range(2):
@@ -115,3 +115,11 @@ def test_trapped(bench: Bench, context: Make, trap: traps.Trap, path: str) -> No
 def test_trapped_on_the_way(bench: Bench, context: Make, trap: traps.Trap, path: str) -> None:
     task = context(first_boot.TASK, GIVEN)
     traps.spring(trap, bench.tree, path, lambda: first_boot.run(task))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_stores_say_where_to_do_it(system: System, name: str) -> None:
+    context = system(name)
+    with pytest.raises(TaskError, match="init is not known") as caught:
+        first_boot.run(context(first_boot.TASK, GIVEN))
+    assert "in the image itself" in caught.value.remedy

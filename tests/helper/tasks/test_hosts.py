@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from helper_agent.api import TaskError
 from helper_agent.net import hosts as texts
 from helper_agent.tasks import hostname, hosts
-from helper_kit import traps, trees
+from helper_kit import traps
 from tests.helper.support import Bench
-from tests.helper.tasks.conftest import Make, System
+from tests.helper.tasks.conftest import STORES, SYSTEMS, Make, System
 
 FILE = "/etc/hosts"
 LINE = "192.0.2.7 db.example.org db"
@@ -14,10 +15,10 @@ ONE = {"lines": [LINE]}
 BLOCK = f"{texts.BEGIN}\n{LINE}\n{texts.END}\n"
 
 
-@pytest.mark.parametrize("name", trees.NAMES)
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system(bench: Bench, system: System, name: str) -> None:
     context = system(name)
-    before = bench.tree.text(FILE)
+    before = bench.tree.text(FILE) if (bench.tree / FILE).exists() else texts.EMPTY
     for _ in range(2):
         hosts.run(context(hosts.TASK, ONE))
     assert bench.tree.text(FILE) == before + BLOCK
@@ -79,3 +80,11 @@ def test_trapped(bench: Bench, context: Make, trap: traps.Trap) -> None:
 def test_trapped_on_the_way(bench: Bench, context: Make, trap: traps.Trap) -> None:
     task = context(hosts.TASK, ONE)
     traps.spring(trap, bench.tree, "/etc", lambda: hosts.run(task))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_stores_say_where_to_do_it(system: System, name: str) -> None:
+    context = system(name)
+    with pytest.raises(TaskError, match="is not to be written") as caught:
+        hosts.run(context(hosts.TASK, ONE))
+    assert "set it there" in caught.value.remedy
