@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.vm import disks, stacks
-from tests.vm.deploying import MIB, Node, looked_at
+from tests.vm.deploying import MIB, Node, looked_at, loop_device
 from tests.vm.test_matrix import CHECKS
 
 pytestmark = pytest.mark.vm
@@ -55,3 +55,106 @@ def test_a_root_in_volumes(node: Node, tmp_path: Path, layout: str) -> None:
         assert space.f_blocks * space.f_frsize > 0.85 * (size - 32 * MIB), "the filesystem has grown"
         assert (root / "etc/hostname").read_text() == "web\n"
         assert (root / "swapfile").stat().st_size == 16 * MIB
+
+
+def test_a_wrong_passphrase(node: Node, tmp_path: Path) -> None:
+    image = disks.build(tmp_path / "image.raw", "gpt-luks1", "ext4")
+    wrong = "canary-wrong-44c1"
+    deployed = node.create(node.disk(DISK_MIB), image=str(image.path), luks_key=wrong)
+    deployed.failed("E-OPTION")
+    assert wrong not in deployed.log
+    without = node.create(node.disk(DISK_MIB), image=str(image.path))
+    without.failed("E-NO-SYSTEM")
+    assert "luks_key" in without.last
+
+
+@pytest.mark.parametrize(("layout", "swap"), [("gpt-swap", 4), ("msdos-swap", 2), ("msdos-swap-in-extended", 5)])
+def test_swap_behind_the_root_is_moved(node: Node, tmp_path: Path, layout: str, swap: int) -> None:
+    image = disks.build(tmp_path / "image.raw", layout, "ext4")
+    identity = next(part.uuid for part in image.parts if part.filesystem == "swap")
+    _, swap_size, before = row(str(_named_disk(image.path)), swap)
+    disk = node.disk(DISK_MIB)
+    node.create(disk, image=str(image.path)).succeeded()
+    start, size, after = row(disk.path, swap)
+    assert size == swap_size
+    assert start + size > (DISK_MIB - 2) * MIB
+    assert (after["type"], after.get("uuid")) == (before["type"], before.get("uuid"))
+    offset, size, _ = row(disk.path, image.root.number)
+    assert size > (DISK_MIB - 20) * MIB - offset, "the root has all but the swap"
+    with loop_device(disk.path, start, swap_size) as device:
+        found = subprocess.run(["blkid", "-p", "-o", "value", "-s", "UUID", device], check=True, capture_output=True)
+    assert found.stdout.decode().strip() == identity
+    with looked_at(disk.path, offset, size, "ext4", tmp_path) as root:
+        space = os.statvfs(root)
+        assert space.f_blocks * space.f_frsize > 0.85 * size
+
+
+def _named_disk(path: Path) -> Path:
+    """sfdisk names partitions after the file, and `row` looks for a disk"""
+    link = path.with_name("image-disk")
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    return link
+
+
+@pytest.mark.parametrize(("resize", "grown"), [("auto", 0), ("no", 0), ("1", 0), ("2", 2)])
+def test_what_resize_says(node: Node, tmp_path: Path, resize: str, grown: int) -> None:
+    """The root, and data behind it"""
+    image = disks.build(tmp_path / "image.raw", "gpt-data", "ext4")
+    disk = node.disk(DISK_MIB)
+    deployed = node.create(disk, image=str(image.path), resize=resize)
+    if resize == "1":
+        deployed.failed("E-OPTION")
+        assert "partition 2 behind it holds ext4" in deployed.last
+        return
+    deployed.succeeded()
+    assert ("the space stays free" in deployed.log) == (resize == "auto")
+    for part in image.parts:
+        offset, size, _ = row(disk.path, part.number)
+        assert (size > part.size) == (part.number == grown)
+        with looked_at(disk.path, offset, size, "ext4", tmp_path) as root:
+            space = os.statvfs(root)
+            assert (space.f_blocks * space.f_frsize > part.size) == (part.number == grown)
+
+
+def test_an_esp_is_never_grown(node: Node, tmp_path: Path) -> None:
+    image = disks.build(tmp_path / "image.raw", "gpt-esp", "ext4")
+    deployed = node.create(node.disk(DISK_MIB), image=str(image.path), resize="1")
+    deployed.failed("E-OPTION")
+    assert "EFI system partition" in deployed.last
+
+
+NEWEST = {
+    "ext4": ["-O", "orphan_file,metadata_csum_seed,casefold,quota,project,inline_data,64bit"],
+    "xfs": ["-i", "nrext64=1", "-m", "bigtime=1,inobtcount=1,rmapbt=1,reflink=1,finobt=1"],
+    "btrfs": ["-O", "block-group-tree,no-holes,free-space-tree"],
+}
+
+
+@pytest.mark.parametrize("filesystem", NEWEST)
+def test_the_newest_features(node: Node, tmp_path: Path, filesystem: str) -> None:
+    image = disks.build(tmp_path / "image.raw", "gpt", filesystem, mkfs=NEWEST[filesystem])
+    disk = node.disk(DISK_MIB)
+    node.create(disk, image=str(image.path)).succeeded()
+    offset, size, _ = row(disk.path, image.root.number)
+    with loop_device(disk.path, offset, size) as device:
+        subprocess.run([*CHECKS[filesystem], device], check=True, capture_output=True)
+    with looked_at(disk.path, offset, size, filesystem, tmp_path, "subvol=@" if filesystem == "btrfs" else "") as root:
+        space = os.statvfs(root)
+        assert space.f_blocks * space.f_frsize > 0.8 * size
+
+
+@pytest.mark.parametrize(
+    ("filesystem", "at", "value", "words"),
+    [("xfs", 216, b"\0\0\0\xff", "exchange, parent"), ("btrfs", 65536 + 0x88, b"\2", "spans 2 devices")],
+)
+def test_what_the_kernel_does_not_know_is_named(
+    node: Node, tmp_path: Path, filesystem: str, at: int, value: bytes, words: str
+) -> None:
+    image = disks.build(tmp_path / "image.raw", "gpt", filesystem)
+    with image.path.open("r+b") as file:
+        file.seek(image.root.offset + at)
+        file.write(value)
+    deployed = node.create(node.disk(DISK_MIB), image=str(image.path))
+    deployed.failed("E-FILESYSTEM")
+    assert words in deployed.log

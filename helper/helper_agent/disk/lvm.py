@@ -126,22 +126,25 @@ def activate(chosen: Sequence[Volume], physical: Sequence[Signature], run: Run) 
     _lvm(["lvchange", "--activate", "y", *titles], [one.device for one in physical], run)
 
 
-def grow(layer: Layer, run: Run, log: Logger) -> None:
+def grow(layer: Layer, physical: Sequence[str], run: Run, log: Logger) -> None:
     """The physical volumes of disk 0 to their partitions' size, the volume of `layer`, if any, to what is free on them
+
+    Args:
+        physical: device paths of all physical volumes
 
     Raises:
         TaskError: E-VOLUME
     """
-    _lvm(["pvresize", *layer.below], [], run)
+    _lvm(["pvresize", *layer.below], physical, run)
     if not layer.name:
         return
-    rows = _report("pvs", "pv_name,pv_pe_count,pv_pe_alloc_count", [], run)
+    rows = _report("pvs", "pv_name,pv_pe_count,pv_pe_alloc_count", physical, run)
     free = {row["pv_name"]: int(row["pv_pe_count"]) - int(row["pv_pe_alloc_count"]) for row in rows}
     room = [device for device in layer.below if free.get(device, 0) > 0]
     if not room:
         log.debug(f"The LVM volume {layer.name} has all of its physical volumes already")
         return
-    _lvm(["lvextend", "--extents", "+100%FREE", layer.name, *room], [], run)
+    _lvm(["lvextend", "--extents", "+100%FREE", layer.name, *room], physical, run)
 
 
 def _refuse_copies(physical: Sequence[Signature]) -> None:

@@ -31,6 +31,8 @@ class Volumes:
         self._log = log
         self._mappings: list[str] = []
         self._logical: set[str] = set()
+        self.physical: list[str] = []
+        """Device paths of all physical volumes of LVM on the instance's disks."""
         self.problems: list[TaskError] = []
         """Why something was not opened: of no interest where the system is found without it."""
         self.unlocked: list[str] = []
@@ -97,11 +99,12 @@ class Volumes:
             )  # fmt: skip
         self._mappings.append(name)
         self.unlocked.append(one.device)
-        return self._inside(layer, one, (f"/dev/mapper/{name}", f"luks:{one.uuid.lower()}"))
+        return self._inside(layer, one, ())
 
     def _activate(self, physical: Sequence[Signature], disk: str) -> list[Signature]:
         from helper_agent.disk import lvm
 
+        self.physical = [one.device for one in physical]
         found = [one for one in lvm.volumes(physical, self._run) if one.title not in self._logical]
         chosen = lvm.choose(found, self._log)
         if not chosen:
@@ -115,8 +118,9 @@ class Volumes:
             # What the partition's growth will be of use for
             ours = [base for base in below if base.disk == disk] or below
             layer = Layer("lvm", tuple(base.device for base in ours), one.title, mapper.device(one.mapping))
-            names = (f"/dev/mapper/{one.mapping}", f"/dev/{one.title}")
-            inside += self._inside(layer, ours[0], names)
+            if not ours:
+                raise mapper.broken(f"The LVM volume {one.title} lies on none of the instance's disks")
+            inside += self._inside(layer, ours[0], (f"/dev/mapper/{one.mapping}", f"/dev/{one.title}"))
         return inside
 
     def _inside(self, layer: Layer, base: Signature, names: tuple[str, ...]) -> list[Signature]:

@@ -28,4 +28,5 @@ def run(context: Context) -> None:
         if layer.kind == "luks":
             luks.grow(layer, context.run)
         else:
-            lvm.grow(layer, context.run, context.log)
+            assert context.devices.volumes is not None
+            lvm.grow(layer, context.devices.volumes.physical, context.run, context.log)

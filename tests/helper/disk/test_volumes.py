@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from helper_agent.api import TaskError
 from helper_agent.disk import luks, lvm, mapper
-from helper_agent.disk.signatures import Signature
+from helper_agent.disk.signatures import Layer, Signature
 from helper_agent.disk.volumes import Volumes
 from helper_agent.run import CommandFailed, Completed
 from tests.helper.support import Recorded
@@ -75,7 +75,7 @@ def test_logical_volumes(tmp_path: Path, mapped: Path) -> None:
     root, var = volumes.open([PV, other], "", "/dev/vda")
     assert root.names == ("/dev/mapper/vg-my--root", "/dev/vg/my-root")
     assert (root.disk, root.number, root.type) == ("/dev/vda", 3, "swap")
-    assert root.stack == (lvm.Layer("lvm", ("/dev/vda3",), "vg/my-root", str(mapped)),)
+    assert root.stack == (Layer("lvm", ("/dev/vda3",), "vg/my-root", str(mapped)),)
     assert (var.disk, var.number) == ("/dev/vdb", 0)
     assert "lvm lvchange" in tools.lines[1]
     assert tools.lines[1].endswith("--activate y vg/my-root vg/var")
