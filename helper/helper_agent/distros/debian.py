@@ -14,5 +14,8 @@ class Debian(Distro):
 
     known = True
 
+    # update-grub reads the folder too; cloud images have the console's arguments there
+    grub_defaults = ("/etc/default/grub", "/etc/default/grub.d/*.cfg")
+
 
 DISTRO = Debian

@@ -9,7 +9,8 @@ import fcntl
 import os
 import struct
 
-from helper_agent.filesystems.base import Filesystem
+from helper_agent.api import Logger
+from helper_agent.filesystems.base import Filesystem, Run
 
 BTRFS_IOC_RESIZE = 0x50009403
 """_IOW(0x94, 3, struct btrfs_ioctl_vol_args {s64 fd; char name[4088]}) (include/uapi/linux/btrfs.h)."""
@@ -45,10 +46,20 @@ def subvolumes(path: str) -> list[str]:
     return sorted(found, key=lambda name: (likely.index(name) if name in likely else len(likely), name))
 
 
+def identify(device: str, uuid: str, run: Run, _log: Logger) -> None:
+    """See `Filesystem.identify`
+
+    It is written into every block of metadata. The faster way, the feature metadata_uuid, would need a kernel of 5.0 in
+    the instance.
+    """
+    run(["btrfstune", "-f", "-U", uuid, device], timeout=3600)
+
+
 BTRFS = Filesystem(
     name="btrfs",
     modules=("libcrc32c", "btrfs"),
     look="rescue=nologreplay",
     use="",
     grow=grow,
+    identify=identify,
 )

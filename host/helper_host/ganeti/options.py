@@ -40,6 +40,7 @@ def task_options(parameters: Parameters, *, wanted: Collection[str], name: str =
         "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
         "swap-partition": lambda: _swap_partition(parameters.swap, identity),
         "swap": lambda: _swap(parameters.swap, identity),
+        **dict.fromkeys(("new-uuids", "follow-uuids"), lambda: {"seed": identity} if parameters.new_uuids else {}),
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():
