@@ -122,7 +122,10 @@ def with_getty(text: str, where: Port) -> str:
 
 
 def _at_speed(line: str, where: Port) -> str:
-    return re.sub(r"\b(?:\d{4,7})(?:,\d{4,7})*\b", str(where.speed), line, count=1) if where.speed else line
+    head, getty, arguments = line.partition("getty")
+    if where.speed:
+        arguments = re.sub(r"\b\d{4,7}(?:,\d{4,7})*\b", str(where.speed), arguments, count=1)
+    return head + getty + arguments
 
 
 def _systemd(root: Root) -> bool:

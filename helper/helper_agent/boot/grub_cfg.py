@@ -28,9 +28,10 @@ LEGACY = ("/boot/grub/menu.lst", "/boot/grub/grub.conf")
 _LINUX = r"(?m)^(?P<head>[ \t]*(?:linux|linux16|linuxefi)[ \t]+\S+[ \t]+)(?P<text>[^\r\n]*)"
 _KERNEL = r"(?m)^(?P<head>[ \t]*kernel[ \t]+\S+[ \t]+)(?P<text>[^\r\n]*)"
 _FALLBACK = r'(?m)^(?P<head>[ \t]*set[ \t]+kernelopts=")(?P<text>[^"\r\n]*)'
-_TERMINAL = r"(?m)^(?P<indent>[ \t]*)terminal_(?:input|output)\b[^\n]*\n"
-_SERIAL = r"(?m)^[ \t]*serial\b[^\n]*\n"
-_ENTRY = r"(?m)^[ \t]*(?:menuentry|submenu|blscfg|function|### BEGIN /etc/grub\.d/(?!00_))"
+# Indented ones may be all that an `if` has in it
+_TERMINAL = r"(?m)^terminal_(?:input|output)\b[^\n]*\n"
+_SERIAL = r"(?m)^serial\b[^\n]*\n"
+_ENTRY = r"(?m)^[ \t]*(?:menuentry|submenu|blscfg|### BEGIN /etc/grub\.d/(?!00_))"
 
 
 def change(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:
