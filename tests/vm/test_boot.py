@@ -86,7 +86,7 @@ def test_a_real_debian_boots(node: Node, tmp_path: Path, debian_image: Callable[
     assert old["filesystem 1"] not in grub_cfg
     with booted(disk.path, tmp_path) as console:
         console.expect("GRUB loading", timeout=60)
-        console.login("root", CANARY, timeout=240)
+        console.login("root", CANARY, timeout=400)
         arguments = console.run("cat /proc/cmdline").text.split()
         assert f"root=UUID={new['filesystem 1']}" in arguments
         assert {"net.ifnames=0", "panic=30"} <= set(arguments)

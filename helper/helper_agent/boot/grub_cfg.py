@@ -48,7 +48,7 @@ def change_legacy(text: str, changes: Sequence[Change], consoles: Sequence[str])
 
 def has_kernels(text: str) -> bool:
     """Whether grub.cfg has a command line to change"""
-    return re.search(_LINUX, text) is not None
+    return any(re.search(pattern, text) for pattern in (_LINUX, _FALLBACK))
 
 
 def has_legacy_kernels(text: str) -> bool:
