@@ -25,6 +25,8 @@ export DEBIAN_FRONTEND := noninteractive
 PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 # what the tests hold the renderers' and the swap file's output against
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
+# what reads grub.cfg and grubenv as GRUB does
+PACKAGES += grub-common
 # what assembles our boot code anew, to hold the bytes in the package against it
 PACKAGES += nasm
 # what holds the rules for administrators and the languages that we write against the real thing

@@ -33,6 +33,7 @@ SHARED = {
 FOR_TASKS = ("helper_agent.api", "helper_agent.protocol")
 FOR_BUILT_IN_TASKS = (
     "helper_agent.root",
+    "helper_agent.boot",
     "helper_agent.distros",
     "helper_agent.net",
     "helper_agent.disk",

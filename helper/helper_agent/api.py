@@ -291,6 +291,7 @@ class Context:
         ok: Collection[int] = (0,),
         env: Mapping[str, str] | None = None,
         devices: Sequence[str] = (),
+        links: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a program of the *image*, in the image's tree and in namespaces of its own, and wait for it
 
@@ -303,6 +304,8 @@ class Context:
             ok: exit codes that are no failure
             env: variables on top of PATH, HOME and a fixed locale; nothing is inherited
             devices: device nodes that it may use; a boot loader's installer wants the disk, `context.devices.disk`
+            links: symlinks below /dev, path -> target, such as /dev/disk/by-uuid/UUID -> /dev/vda1, by which grub knows
+                a filesystem
 
         Raises:
             TaskError: without the privilege, or in the devices phase
@@ -317,7 +320,8 @@ class Context:
             from helper_agent import image_programs
 
             in_image = image_programs.run
-        return in_image(self._tree(), argv, input=input, timeout=timeout, ok=ok, env=env, devices=devices)
+        more = {"links": dict(links)} if links else {}
+        return in_image(self._tree(), argv, input=input, timeout=timeout, ok=ok, env=env, devices=devices, **more)
 
     def _tree(self) -> str:
         """Where the tree is mounted; the task itself is told with the privilege `tree-path` alone"""

@@ -27,6 +27,7 @@ def run(
     ok: Collection[int] = (0,),
     env: Mapping[str, str] | None = None,
     devices: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
 ) -> Completed:
     """Run `argv` with the image mounted below `tree` as its root folder, and wait for it
 
@@ -36,6 +37,7 @@ def run(
         ok: exit codes that are no failure
         env: variables on top of PATH, HOME and a fixed locale; nothing is inherited
         devices: device nodes that it may use, for a boot loader's installer
+        links: symlinks below /dev: path -> target
 
     Raises:
         CommandFailed: not found, a signal, an exit code not in `ok`, or out of time
@@ -47,7 +49,7 @@ def run(
         room = CAPTURE_MAX - len(printed[stream])
         printed[stream] += part[:room]
 
-    apart = Sandbox(tree=tree, inside=True, devices=tuple(devices))
+    apart = Sandbox(tree=tree, inside=True, devices=tuple(devices), links=tuple((links or {}).items()))
     program = spawn.Program(tuple(argv), {**ENVIRONMENT, **(env or {})}, apart, input or b"", timeout)
     try:
         returncode = spawn.run(program, take)

@@ -60,6 +60,8 @@ class Sandbox(NamedTuple):
     name: str = ""
     devices: tuple[str, ...] = ()
     """Device nodes that are there beside `NODES`."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Symlinks below /dev, path and target, such as those by which udev names disks."""
     all_devices: bool = False
     """The helper's own /dev, where nodes of new partitions appear."""
     capabilities: frozenset[int] = FILES
@@ -104,6 +106,7 @@ class _Sources:
         self.sys = syscalls.open_tree("/sys")
         self.dev = syscalls.open_tree("/dev") if sandbox.all_devices else -1
         nodes = [*(f"/dev/{name}" for name in NODES if os.path.exists(f"/dev/{name}")), *sandbox.devices]
+        self.named = sandbox.links
         self.nodes = {} if sandbox.all_devices else {path: syscalls.open_tree(path) for path in nodes}
         present = [name for name in SYSTEM if os.path.lexists(f"/{name}")]
         self.links = {name: os.readlink(f"/{name}") for name in present if os.path.islink(f"/{name}")}
@@ -205,6 +208,9 @@ def _devices(sources: _Sources) -> None:
     for name, target in LINKS:
         os.symlink(target, f"/dev/{name}")
     os.mkdir("/dev/shm", 0o1777)
+    for path, target in sources.named:
+        os.makedirs(path.rpartition("/")[0], exist_ok=True)
+        os.symlink(target, path)
 
 
 def _proc() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from binascii import crc32
+from collections.abc import Callable
 
 from helper_agent.disk.medium import Medium
 from helper_agent.disk.table import Partition, Table, broken, misfit, no_overlaps
@@ -113,6 +114,16 @@ class Gpt(Table):
         self.partitions = (*self.partitions, swap)
         return swap
 
+    @property
+    def identity(self) -> str:
+        """See `Table.identity`"""
+        return _text(self._header.disk_guid)
+
+    def identify(self, new: Callable[[str], str]) -> None:
+        """See `Table.identify`"""
+        self.partitions = tuple(one._replace(uuid=new(one.uuid)) for one in self.partitions)
+        self._header = self._header._replace(disk_guid=_bytes(new(self.identity)))
+
     def _known(self, number: int) -> Partition:
         partition = self.partition(number)
         if partition is None:
@@ -128,6 +139,7 @@ class Gpt(Table):
             if not any(entries[at : at + 16]):
                 name = partition.label.encode("utf-16-le").ljust(72, b"\0")
                 _ENTRY.pack_into(entries, at, _bytes(partition.kind), _bytes(partition.uuid), 0, 0, 0, name)
+            entries[at + 16 : at + 32] = _bytes(partition.uuid)
             struct.pack_into("<QQ", entries, at + 32, partition.start, partition.end - 1)
         padded = bytes(entries).ljust(self._entry_sectors * self.sector_size, b"\0")
         self._header = header._replace(last_usable=self._last_usable, entries=bytes(entries))

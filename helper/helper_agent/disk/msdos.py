@@ -7,7 +7,7 @@ The layout is the PC's (in no standard; see the kernel's block/partitions/msdos.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from helper_agent.disk.medium import Medium
 from helper_agent.disk.table import Partition, Table, broken, misfit, no_overlaps
@@ -223,6 +223,17 @@ class Msdos(Table):
         self._ebrs = [moved.get(at, at) for at in self._ebrs]
         self._homes = {number: moved.get(at, at) for number, at in self._homes.items()}
         self._fresh = {at for at in self._fresh if at not in moved} | {*moved.values()}
+
+    @property
+    def identity(self) -> str:
+        """See `Table.identity`"""
+        return f"{self._identity:08x}"
+
+    def identify(self, new: Callable[[str], str]) -> None:
+        """See `Table.identify`"""
+        self._identity = int(new(self.identity), 16)
+        struct.pack_into("<I", self._mbr, 440, self._identity)
+        self.partitions = tuple(one._replace(uuid=self._uuid(one.number)) for one in self.partitions)
 
     def _known(self, number: int) -> Partition:
         partition = self.partition(number)

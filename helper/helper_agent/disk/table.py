@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from helper_agent.api import TaskError
 from helper_agent.disk.medium import Medium
@@ -109,6 +109,19 @@ class Table:
 
         Raises:
             KeyError: no such partition
+        """
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> str:
+        """The disk's GUID; msdos: its identifier, eight hexadecimal digits"""
+        raise NotImplementedError
+
+    def identify(self, new: Callable[[str], str]) -> None:
+        """Other identifiers for the disk and its partitions
+
+        Args:
+            new: what `identity`, and each `Partition.uuid` of a GPT, becomes; those of msdos follow from the disk's
         """
         raise NotImplementedError
 

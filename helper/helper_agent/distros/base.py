@@ -143,13 +143,13 @@ class Distro:
     """Files for the keyboard's layout, by which `tasks.keyboard` knows their form; the first that exists counts."""
 
     grub_defaults: tuple[str, ...] = ("/etc/default/grub",)
-    """Where grub's settings are, from which its configuration is made."""
-    grub_mkconfig: tuple[tuple[str, ...], ...] = (
-        ("/usr/sbin/update-grub",),
-        ("/usr/sbin/grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"),
-        ("/usr/sbin/grub-mkconfig", "-o", "/boot/grub/grub.cfg"),
+    """Where grub's settings are, from which its configuration is made: patterns, in the order they are read."""
+    grub_mkconfig: tuple[tuple[str, str], ...] = (
+        ("/usr/sbin/grub2-mkconfig", "/boot/grub2/grub.cfg"),
+        ("/usr/sbin/grub-mkconfig", "/boot/grub/grub.cfg"),
+        ("/usr/bin/grub-mkconfig", "/boot/grub/grub.cfg"),
     )
-    """Commands of the image that make grub's configuration anew; the first whose program is there counts."""
+    """Programs of the image that print grub's configuration, and where that belongs; the first that is there counts."""
 
     immutable = ""
     """Why files below /etc that are written now don't last, or are of no use (NixOS, Guix); "" where they are."""

@@ -21,5 +21,8 @@ class Debian(Distro):
     locale_files = ("/etc/default/locale", "/etc/locale.conf")
     keyboard_files: tuple[str, ...] = ("/etc/default/keyboard", "/etc/vconsole.conf")
 
+    # update-grub reads the folder too; cloud images have the console's arguments there
+    grub_defaults = ("/etc/default/grub", "/etc/default/grub.d/*.cfg")
+
 
 DISTRO = Debian

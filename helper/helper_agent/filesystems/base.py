@@ -39,6 +39,9 @@ class Filesystem(NamedTuple):
     """`grow(device, mounted_at)`: to the device's size, mounted; raises OSError, or `Offline`. None: it can't grow."""
     grow_offline: Callable[[str, Run, Logger], None] | None = None
     """`grow_offline(device, run, log)`: the way to take after `Offline`, unmounted; raises TaskError E-FILESYSTEM."""
+    identify: Callable[[str, str, Run, Logger], None] | None = None
+    """`identify(device, uuid, run, log)`: another UUID, unmounted and cleanly so; raises TaskError E-FILESYSTEM or
+    CommandFailed. None: there is no way."""
 
 
 class Offline(Exception):

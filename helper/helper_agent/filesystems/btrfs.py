@@ -9,8 +9,9 @@ import fcntl
 import os
 import struct
 
+from helper_agent.api import Logger
 from helper_agent.disk.medium import Medium
-from helper_agent.filesystems.base import NEWER, Filesystem, unknown_features
+from helper_agent.filesystems.base import NEWER, Filesystem, Run, unknown_features
 
 BTRFS_IOC_RESIZE = 0x50009403
 """_IOW(0x94, 3, struct btrfs_ioctl_vol_args {s64 fd; char name[4088]}) (include/uapi/linux/btrfs.h)."""
@@ -66,6 +67,15 @@ def subvolumes(path: str) -> list[str]:
     return sorted(found, key=lambda name: (likely.index(name) if name in likely else len(likely), name))
 
 
+def identify(device: str, uuid: str, run: Run, _log: Logger) -> None:
+    """See `Filesystem.identify`
+
+    It is written into every block of metadata. The faster way, the feature metadata_uuid, would need a kernel of 5.0 in
+    the instance.
+    """
+    run(["btrfstune", "-f", "-U", uuid, device], timeout=3600)
+
+
 BTRFS = Filesystem(
     name="btrfs",
     modules=("libcrc32c", "btrfs"),
@@ -73,4 +83,5 @@ BTRFS = Filesystem(
     use="",
     unsupported=unsupported,
     grow=grow,
+    identify=identify,
 )

@@ -120,6 +120,16 @@ def grow_offline(device: str, run: Run, log: Logger) -> None:
         ) from None
 
 
+def identify(device: str, uuid: str, run: Run, log: Logger) -> None:
+    """See `Filesystem.identify`
+
+    tune2fs writes all checksums anew, since the UUID is in each, and wants a filesystem that has just been checked for
+    that. The feature metadata_csum_seed would save it, but boot loaders before GRUB 2.12 refuse it.
+    """
+    repair(device, run, log)
+    run(["tune2fs", "-U", uuid, device], timeout=TOOL_TIMEOUT)
+
+
 EXT = Filesystem(
     # The ext4 code mounts all three
     name="ext4",
@@ -132,4 +142,5 @@ EXT = Filesystem(
     unsupported=unsupported,
     grow=grow,
     grow_offline=grow_offline,
+    identify=identify,
 )

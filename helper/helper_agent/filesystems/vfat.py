@@ -5,7 +5,14 @@ Its dirty bit is set on half of all ESPs and means nothing, so it isn't looked a
 
 from __future__ import annotations
 
-from helper_agent.filesystems.base import Filesystem
+from helper_agent.api import Logger
+from helper_agent.filesystems.base import Filesystem, Run
+
+
+def identify(device: str, uuid: str, run: Run, _log: Logger) -> None:
+    """See `Filesystem.identify`; FAT has a serial number of 32 bits for it"""
+    run(["fatlabel", "-i", device, uuid.replace("-", "")])
+
 
 VFAT = Filesystem(
     name="vfat",
@@ -14,4 +21,5 @@ VFAT = Filesystem(
     look="",
     use="errors=remount-ro",
     holds_system=False,
+    identify=identify,
 )

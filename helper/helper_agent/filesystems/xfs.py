@@ -90,6 +90,22 @@ def _available_kib() -> int:
         return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:"))
 
 
+def identify(device: str, uuid: str, run: Run, _log: Logger) -> None:
+    """See `Filesystem.identify`; what xfs_admin does, which is a shell script. xfs_db's exit code says nothing
+
+    Raises:
+        TaskError: E-FILESYSTEM
+    """
+    done = run(["xfs_db", "-x", "-p", "xfs_admin", "-c", f"uuid {uuid}", device], timeout=600)
+    if f"new UUID = {uuid}" not in done.text:
+        raise TaskError(
+            f"The XFS filesystem on {device} could not be given another UUID",
+            "check it on a copy of the image, or leave out new_uuids",
+            code="E-FILESYSTEM",
+            output=done.text + done.stderr.decode("utf-8", "replace"),
+        )
+
+
 XFS = Filesystem(
     name="xfs",
     modules=("libcrc32c", "xfs"),
@@ -98,4 +114,5 @@ XFS = Filesystem(
     repair=repair,
     unsupported=unsupported,
     grow=grow,
+    identify=identify,
 )

@@ -54,6 +54,7 @@ def task_options(
         "swap-partition": lambda: _swap_partition(parameters.swap, identity),
         "swap": lambda: _swap(parameters.swap, identity),
         **dict.fromkeys(GROWING, lambda: {"partition": parameters.resize} if parameters.resize else {}),
+        **dict.fromkeys(("new-uuids", "follow-uuids"), lambda: {"seed": identity} if parameters.new_uuids else {}),
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():

@@ -1,0 +1,46 @@
+"""extlinux and syslinux: their configuration, and the files from which Alpine and Debian make it anew"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from helper_agent.boot import arguments
+from helper_agent.boot.arguments import Change
+
+PATHS = (
+    "/boot/extlinux.conf",
+    "/boot/extlinux/extlinux.conf",
+    "/boot/syslinux/syslinux.cfg",
+    "/boot/syslinux.cfg",
+    "/extlinux.conf",
+)
+ALPINE = "/etc/update-extlinux.conf"
+SOURCES = (ALPINE, "/etc/default/extlinux", "/etc/default/u-boot")
+"""Files of settings: Alpine's, and those of Debian's packages extlinux and u-boot-menu."""
+
+_APPEND = r"(?mi)^(?P<head>[ \t]*append[ \t]+)(?P<text>[^\r\n]*)"
+_SETTING = (
+    r"(?m)^(?P<head>[ \t]*(?:default_kernel_opts|EXTLINUX_PARAMETERS|U_BOOT_PARAMETERS)=[\"']?)(?P<text>[^\"'\r\n]*)"
+)
+
+
+def change(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:
+    """The configuration with its APPEND lines changed"""
+    return arguments.changed(_APPEND, text, changes, consoles)
+
+
+def has_append(text: str) -> bool:
+    """Whether the configuration has a command line"""
+    return re.search(_APPEND, text) is not None
+
+
+def change_source(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:
+    """A file of settings with its command line changed; without such a line it stays as it is"""
+    return arguments.changed(_SETTING, text, changes, consoles)
+
+
+def with_serial(text: str, port: int, speed: int) -> str:
+    """The configuration with a menu at a serial port as well; the line has to be the first one (syslinux' manual)"""
+    wanted = f"SERIAL {port} {speed}\n"
+    return text if text.startswith(wanted) else wanted + re.sub(r"(?mi)^[ \t]*serial[ \t][^\n]*\n", "", text)
