@@ -16,7 +16,7 @@ from helper_agent.api import TaskError
 from helper_agent.tree import reading
 from helper_agent.tree.changes import Changes
 from helper_agent.tree.places import Places, kind
-from helper_agent.tree.writing import Owner, Owners, Writer, owner_of
+from helper_agent.tree.writing import Owner, Owners, Writer, get_attribute, owner_of
 
 READ_MAX = 1024 * 1024
 """Bytes that `read`, and all that edits a file, takes when not told otherwise."""
@@ -344,6 +344,28 @@ class Root:
             TaskError: neither file nor folder; E-USER for a name that is not in the image
         """
         self._writer.alter(path, None, (self._uid(uid) or 0, self._gid(gid) or 0))
+
+    def attribute(self, path: str, name: str) -> bytes | None:
+        """The extended attribute `name` of `path` itself, a symlink not followed; None where it has none
+
+        Raises:
+            FileNotFoundError, TaskError, OSError
+        """
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            return get_attribute(fd, name)
+
+    def set_attribute(self, path: str, name: str, value: bytes) -> bool:
+        """The extended attribute `name` of `path` itself, a symlink not followed; whether it had another value
+
+        Args:
+            name: such as user.comment, security.capability, security.selinux
+
+        Raises:
+            FileNotFoundError
+            TaskError: neither file, folder nor symlink, or immutable
+            OSError: ENOTSUP on a filesystem that has none, or not on a symlink
+        """
+        return self._writer.set_attribute(path, name, value)
 
     # --- edit ---
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from helper_agent.declaration import TIMEOUT
 from helper_agent.description import Description
-from helper_host import helper_image, layers, tasks
+from helper_host import helper_image, layers, packing, tasks
 from helper_host.errors import ProviderError
 from helper_host.ganeti import parameters, properties
 from helper_host.ganeti.options import Options
@@ -43,12 +43,15 @@ class Customisation(NamedTuple):
     """snf-image's, for programs and for the agent."""
     os_family: str
     root_partition: str
+    contents: Mapping[str, Options]
+    """Options that are files of the node."""
     more_seconds: float
     """What tasks may take beyond the usual, as they declare: the run's time limit grows by it."""
 
     def options(self, made: dict[str, Options]) -> dict[str, Options]:
         """The options of this run's tasks; `made`: from the parameters with names of their own"""
-        return layers.merged(self.layers, made, self.tasks, self.wanted)
+        merged = {name: {**made.get(name, {}), **self.contents.get(name, {})} for name in {**made, **self.contents}}
+        return layers.merged(self.layers, merged, self.tasks, self.wanted)
 
 
 def prepare(request: Request, image: str | None) -> Customisation | None:
@@ -137,6 +140,7 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         _properties(asked, description),
         given.os_family or asked.os_family or description.os_family,
         given.root_partition or asked.root_partition,
+        packing.contents(given.without(overridden), settings, wanted),
         _more_seconds(known, [name for name in wanted if custom is None or name != custom.task.name]),
     )
 

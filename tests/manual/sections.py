@@ -36,6 +36,7 @@ KINDS = {
     "int": "`.number(name)`",
     "bool": "`.flag(name)`",
     "list": "`.items(name)`",
+    "bytes": "`.content(name)`",
 }
 
 

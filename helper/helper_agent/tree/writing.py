@@ -211,6 +211,25 @@ class Writer:
                 refuse_immutable(fd, path)
                 raise
 
+    def set_attribute(self, path: str, name: str, value: bytes) -> bool:
+        """As `Root.set_attribute`"""
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            mode = os.fstat(fd).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+                raise TaskError(f"{path} in the image is {kind(mode)}, not a file, folder or symlink")
+            if get_attribute(fd, name) == value:
+                return False
+            try:
+                if not stat.S_ISLNK(mode):
+                    self.changes.alters(fd)
+                # Of the inode that is open, even of a symlink: the magic link leads to it and no further
+                os.setxattr(f"/proc/self/fd/{fd}", name, value)
+            except PermissionError:
+                if not stat.S_ISLNK(mode):
+                    refuse_immutable(fd, path)
+                raise
+            return True
+
     def _make(self, folder: int, name: str, path: str, mode: int = 0o755, owner: tuple[int, int] = (0, 0)) -> None:
         try:
             os.mkdir(name, 0o700, dir_fd=folder)
@@ -296,6 +315,16 @@ def attributes(fd: int) -> dict[str, bytes]:
         except OSError:
             continue
     return found
+
+
+def get_attribute(fd: int, name: str) -> bytes | None:
+    """An extended attribute of what is open, if only as a place; None where it has none"""
+    try:
+        return os.getxattr(f"/proc/self/fd/{fd}", name)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return None
+        raise
 
 
 def _copy_attributes(source: int, target: int) -> None:
