@@ -35,11 +35,12 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
         ProviderError: E-NODE
     """
     # late: cryptography alone takes 40 ms to import, and the VM boots meanwhile
-    from helper_host.ganeti.options import task_options
+    from helper_host.ganeti.options import Facts, task_options
 
     own_host_keys = planned.layers.has("host-keys", "private_keys")
     wanted = [name for name in planned.wanted if name != "host-keys" or not own_host_keys]
-    made = task_options(planned.parameters, wanted=wanted, name=request.instance.name)
+    instance = Facts(request.instance.name, request.instance.uuid, request.instance.memory)
+    made = task_options(planned.parameters, wanted=wanted, instance=instance)
     files, payloads = task_files(planned.tasks)
     options, contents, more = without_contents(planned.options(made.options))
     settings = request.settings

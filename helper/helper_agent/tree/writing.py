@@ -238,6 +238,8 @@ class Writer:
         except PermissionError:
             refuse_immutable(folder, f"The folder of {path}")
             raise
+        except OSError as error:
+            explain(error, path)
         self.changes.made(folder, name)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:

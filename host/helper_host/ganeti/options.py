@@ -6,10 +6,14 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+from helper_host.ganeti.disk_values import DataDisk
 from helper_host.ganeti.parameters import Parameters
 from helper_host.ganeti.values import Swap
 
 Options = dict[str, Any]
+
+NAMESPACE = "5c0e2d0e-6d1a-4f43-9a43-6f7c1f0d7b52"
+"""Of the UUIDs that are made of others (RFC 4122, version 5)."""
 
 SETS: Mapping[str, tuple[str, ...]] = {row.name: row.sets for row in Parameters.rows.values() if row.sets}
 """OS parameter -> the options, TASK.OPTION, that it is the way to set."""
@@ -27,19 +31,32 @@ class TaskOptions(NamedTuple):
         return f"TaskOptions({', '.join(self.options)})"
 
 
-def task_options(parameters: Parameters, *, wanted: Collection[str], name: str = "localhost") -> TaskOptions:
-    """The options of the tasks `wanted`; `name` is the instance's. Takes up to a second of CPU: call it in a thread
+class Facts(NamedTuple):
+    """What of the instance options are made from"""
+
+    name: str = "localhost"
+    uuid: str = ""
+    memory: int = 0
+    """MiB."""
+
+
+def task_options(parameters: Parameters, *, wanted: Collection[str], instance: Facts | None = None) -> TaskOptions:
+    """The options of the tasks `wanted`. Takes up to a second of CPU: call it in a thread
 
     Raises:
         ProviderError: E-NODE
     """
     fingerprints: list[str] = []
-    identity = str(uuid.uuid4())
+    facts = instance or Facts()
+    swap = Swapping(parameters.swap, facts)
     makers: dict[str, Callable[[], Options]] = {
         "password": lambda: _password(parameters),
-        "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
-        "swap-partition": lambda: _swap_partition(parameters.swap, identity),
-        "swap": lambda: _swap(parameters.swap, identity),
+        "host-keys": lambda: _host_keys(parameters.hostname or facts.name, fingerprints),
+        "swap-partition": swap.partition,
+        "swap-disk": swap.whole_disk,
+        "swap": swap.used,
+        "data-disks": lambda: _data_disks(parameters.data_disks, facts),
+        "data-mounts": lambda: _data_disks(parameters.data_disks, facts),
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():
@@ -77,11 +94,40 @@ def _host_keys(hostname: str, fingerprints: list[str]) -> Options:
     return {"private_keys": [key.private for key in keys], "public_keys": [key.public for key in keys]}
 
 
-def _swap_partition(swap: Swap | None, identity: str) -> Options:
-    return {"size_mib": swap.mib, "uuid": identity} if swap is not None and swap.kind == "partition" else {}
+class Swapping:
+    """Options of the tasks that make swap, and use it; what holds them together is a UUID"""
+
+    def __init__(self, swap: Swap | None, instance: Facts) -> None:
+        self._swap = swap or Swap("", 0)
+        self._identity = disk_uuid(instance, self._swap.disk) if self._swap.disk else str(uuid.uuid4())
+        self._mib = instance.memory if self._swap.of_memory else self._swap.mib
+
+    def partition(self) -> Options:
+        """Of `swap-partition`"""
+        if self._swap.kind != "partition":
+            return {}
+        number = {"number": self._swap.number} if self._swap.number else {}
+        return {"size_mib": self._mib, "uuid": self._identity, **number}
+
+    def whole_disk(self) -> Options:
+        """Of `swap-disk`"""
+        return {"disk": self._swap.disk, "uuid": self._identity} if self._swap.kind == "disk" else {}
+
+    def used(self) -> Options:
+        """Of `swap`"""
+        if self._swap.kind == "file":
+            return {"file_mib": self._mib}
+        return {f"{self._swap.kind}_uuid": self._identity} if self._swap.kind else {}
 
 
-def _swap(swap: Swap | None, identity: str) -> Options:
-    if swap is None:
-        return {}
-    return {"file_mib": swap.mib} if swap.kind == "file" else {"partition_uuid": identity}
+def disk_uuid(instance: Facts, index: int) -> str:
+    """The UUID of what is on a whole disk: always the same, so that a reinstallation knows it again"""
+    return str(uuid.uuid5(uuid.UUID(NAMESPACE), f"{instance.uuid}/disk/{index}"))
+
+
+def _data_disks(disks: tuple[DataDisk, ...], instance: Facts) -> Options:
+    items = [
+        " ".join(filter(None, (str(one.disk), one.path, one.filesystem, disk_uuid(instance, one.disk), one.label)))
+        for one in disks
+    ]
+    return {"disks": items} if items else {}

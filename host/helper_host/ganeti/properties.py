@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helper_agent import snf
-from helper_host.ganeti import values
-from helper_host.ganeti.values import Invalid
+from helper_host.ganeti import disk_values, values
+from helper_host.ganeti.values import Invalid, Swap
 
 if TYPE_CHECKING:
     from helper_host.custom_task import Custom
@@ -31,7 +31,7 @@ EXCLUDE = "EXCLUDE_TASK_"
 OVERWRITING = "ALLOW_MOUNTED_TASK_OVERWRITING"
 CUSTOM = "CUSTOM_TASK"
 FLAGS = (EXCLUDE_ALL, EXCLUDE_MOUNTED, EXCLUDE_RESIZE, OVERWRITING)
-ACTED_ON = (*FLAGS, CUSTOM, "OSFAMILY", "ROOT_PARTITION", "USERS")
+ACTED_ON = (*FLAGS, CUSTOM, "OSFAMILY", "ROOT_PARTITION", "SWAP", "USERS")
 
 
 class Properties(NamedTuple):
@@ -119,6 +119,7 @@ def _custom(text: str) -> Custom | None:
 _PARSERS = {
     "OSFAMILY": values.os_family,
     "ROOT_PARTITION": values.root_partition,
+    "SWAP": disk_values.snf_swap,
     "USERS": values.users,
     CUSTOM: _custom,
 }
@@ -132,6 +133,7 @@ class Wishes(NamedTuple):
     os_family: str = ""
     root_partition: str = ""
     users: tuple[str, ...] = ()
+    swap: Swap | None = None
     custom: Custom | None = None
     remarks: tuple[str, ...] = ()
     """Warnings."""
@@ -152,6 +154,7 @@ def read(image: Properties | None, instance: Properties | None) -> Wishes:
         given.get("OSFAMILY", ""),
         given.get("ROOT_PARTITION", ""),
         given.get("USERS", ()),
+        given.get("SWAP"),
         given.get(CUSTOM),
         tuple(_remarks(found)),
     )

@@ -42,7 +42,7 @@ class OnNode(NamedTuple):
             if (status.st_dev, status.st_ino) != (self.device, self.inode):
                 raise _bad(self.path, "was replaced while it was read", "try again")
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read(SIZE_MAX + 1)
+                return file.read(status.st_size + 1)
         finally:
             os.close(descriptor)
 

@@ -52,6 +52,10 @@ class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, File
         """A copy in which `names` are not set"""
         return Parameters({name: value for name, value in self.values.items() if name not in names}, self.defaults)
 
+    def with_default(self, name: str, value: object) -> Parameters:
+        """A copy in which `name` is `value`, unless it is set"""
+        return Parameters({name: value, **self.values}, self.defaults) if value is not None else self
+
     def __repr__(self) -> str:
         rows = [(self.rows[name], value) for name, value in self.values.items()]
         shown = (
