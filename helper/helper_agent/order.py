@@ -1,7 +1,7 @@
 """In which order tasks run, and why
 
 Devices before filesystems, each task after those that it or they name, and otherwise by name. A few have a place of
-their own: an overlay comes first, files of the user after all else, then a custom task, and then labels for all that.
+their own: cleaning up comes first, then an overlay; at the end files of the user, a custom task, and labels for all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ else:
     T = TypeVar("T")
 
 
-PLACES: Mapping[str, int] = {"overlay": -1, "files": 1, CUSTOM: 2, "selinux": 3}
+PLACES: Mapping[str, int] = {"cleanup": -2, "overlay": -1, "files": 1, CUSTOM: 2, "selinux": 3}
 """Task -> its place in its phase; all others are at 0."""
 
 

@@ -27,6 +27,7 @@ MODE, PERSONALITY_MODE = 0o644, 0o440
 PERSONALITY_FOLDER = 0o750
 """What snf-image makes folders with that lack."""
 FILES_MAX = 1000
+CLEANUP = ("no", "auto", "full")
 FORM = "give PATH[:MODE[:OWNER[:GROUP]]]=TEXT, or instead of the text base64:... or @NAME of a file on the node"
 LIST_FORM = 'give a JSON list such as [{"path":"/etc/motd"\\,"contents":"aGVsbG8K"}]'
 
@@ -85,6 +86,14 @@ def overlays(text: str) -> tuple[str, ...]:
         if not NAME.fullmatch(name):
             raise Invalid("has something in it that is no overlay's name", "give names such as: web")
     return names
+
+
+def cleanup(text: str) -> str:
+    """What is removed"""
+    level = text.strip().lower()
+    if level not in CLEANUP:
+        raise Invalid("is not known", f"give one of {', '.join(CLEANUP)}")
+    return level
 
 
 def _personal(item: Any) -> File:

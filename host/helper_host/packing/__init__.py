@@ -39,4 +39,6 @@ def names() -> set[str]:
     from helper_host.ganeti.parameters.files import FileRows
     from helper_host.ganeti.parameters.row import Parameter
 
-    return {name for name, row in vars(FileRows).items() if isinstance(row, Parameter) and name != OVERLAY}
+    return {
+        name for name, row in vars(FileRows).items() if isinstance(row, Parameter) and f"{FILES}.{OPTION}" in row.sets
+    }

@@ -1,4 +1,4 @@
-"""Files that are put into the image"""
+"""Files that are put into the image, and those that are removed"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _file(number: int) -> Parameter[file_values.File | None]:
 
 
 class FileRows(Rows):
-    """Files that are put into the image"""
+    """Files that are put into the image, and those that are removed"""
 
     overlay = Parameter[tuple[str, ...]](
         file_values.overlays,
@@ -48,5 +48,14 @@ class FileRows(Rows):
         secret=True,
         lines=True,
         sets=("files.archive",),
+    )
+    cleanup = Parameter(
+        file_values.cleanup,
+        "",
+        "What of the image is removed: auto (random seeds, leases and names that instances must not share), full (logs,"
+        " caches and histories as well), or no",
+        example="full",
+        shown="auto",
+        option="cleanup.level",
     )
     locals().update({f"file{number}": _file(number) for number in range(FILES)})
