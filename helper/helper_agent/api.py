@@ -121,6 +121,10 @@ class Options:
         """A bytes option, empty when unset"""
         return bytes(self._of("bytes", name) or b"")
 
+    def given(self) -> Mapping[str, Any]:
+        """All of them by name, as they are; None for what is unset and has no default"""
+        return self._values
+
     def plain(self) -> dict[str, Any]:
         """All of them by name, as data for JSON: bytes as base64, None for what is unset and has no default"""
         return {name: _plain(value) for name, value in self._values.items()}

@@ -47,6 +47,8 @@ class Root:
     ) -> None:
         self._path = path
         self._lent = True
+        self.opaque = False
+        """Whether somebody had `path`, and so may have changed what is not known here."""
         self._owners = Owners(owner, chown)
         self._places = Places(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         self._writer = Writer(self._places, self._owners, durable)
@@ -78,6 +80,12 @@ class Root:
     def lend_path(self, allowed: bool) -> None:
         """Let a task have `path`, or not: called by the agent before each task"""
         self._lent = allowed
+        self.opaque = self.opaque or allowed
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Paths of what was made where nothing had been, by this object; some may have gone again"""
+        return tuple(self._writer.made)
 
     # --- what is there ---
 
@@ -126,6 +134,16 @@ class Root:
             if not stat.S_ISLNK(mode):
                 raise TaskError(f"{path} in the image is {kind(mode)}, not a symlink")
             return os.readlink("", dir_fd=fd)
+
+    def real_path(self, path: str) -> str:
+        """Where `path` is when all symlinks on the way are followed; one at its end is not
+
+        Raises:
+            FileNotFoundError, TaskError
+        """
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            top, real = (os.readlink(f"/proc/self/fd/{each}") for each in (self._places.fd, fd))
+        return "/" + real[len(top.rstrip("/")) :].lstrip("/")
 
     def listdir(self, path: str) -> list[str]:
         """Names in the folder `path`, sorted

@@ -85,7 +85,7 @@ def context() -> str:
 
 def options() -> str:
     """Of `Options`"""
-    return _members(api, "Options", "context.options", leave=("plain",))
+    return _members(api, "Options", "context.options", leave=("given", "plain"))
 
 
 def log() -> str:

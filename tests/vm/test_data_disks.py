@@ -28,16 +28,17 @@ class Bench:
     def __init__(self, node: Node, folder: Path) -> None:
         self.node = node
         self.folder = folder
+        self.mib = SYSTEM_MIB
         self.image = disks.build(folder / "image.raw", "msdos-primary", "ext4")
 
-    def create(self, *more: Disk, system: Disk | None = None, **parameters: str) -> Deployed:
+    def create(self, *more: Disk, **parameters: str) -> Deployed:
         """Deploy the image"""
-        self.system = system or self.node.disk(SYSTEM_MIB, "system")
+        self.system = self.node.disk(self.mib, "system")
         return self.node.create(self.system, *more, image=str(self.image.path), **parameters)
 
     def text(self, path: str) -> str:
         """A file of the system"""
-        with looked_at(self.system.path, MIB, (SYSTEM_MIB - 1) * MIB, "ext4", self.folder) as root:
+        with looked_at(self.system.path, MIB, (self.mib - 1) * MIB, "ext4", self.folder) as root:
             return (root / path.lstrip("/")).read_text()
 
 
@@ -139,10 +140,10 @@ def test_files_and_a_large_overlay(bench: Bench, tmp_path: Path) -> None:
     for folder in (tmp_path / "overlays", overlay, overlay / "srv"):
         folder.chmod(0o755)
     bench.node.settings["overlay_folder"] = str(tmp_path / "overlays")
-    bench.system = bench.node.disk(220, "system")
-    deployed = bench.create(system=bench.system, overlay="web", file0=f"/etc/app.key:0600={CANARY}")
+    bench.mib = 220
+    deployed = bench.create(overlay="web", file0=f"/etc/app.key:0600={CANARY}")
     deployed.succeeded()
-    with looked_at(bench.system.path, MIB, 200 << 20, "ext4", tmp_path) as root:
+    with looked_at(bench.system.path, MIB, 219 << 20, "ext4", tmp_path) as root:
         assert (root / "etc/app.key").read_text() == f"{CANARY}\n"
         assert stat.S_IMODE((root / "etc/app.key").stat().st_mode) == 0o600
         assert (root / "srv/one").read_bytes() == (root / "srv/two").read_bytes() == large

@@ -56,6 +56,8 @@ class Writer:
         self._durable = durable
         self.changes = Changes()
         """The journal, while there is one."""
+        self.made: dict[str, None] = {}
+        """Paths of what was made where nothing had been, in order."""
 
     def write(self, path: str, content: bytes, mode: int | None, owner: Owner, follow: bool) -> None:
         """As `Root.write`"""
@@ -74,6 +76,8 @@ class Writer:
                 if self._durable:
                     os.fsync(temporary)
                 self.changes.place(folder, draft, name)
+                if old < 0:
+                    self.made[path] = None
             except BaseException as error:
                 if temporary >= 0:
                     os.unlink(draft, dir_fd=folder)
@@ -94,6 +98,7 @@ class Writer:
                 with self._places.place(path, self._make, follow=False) as (folder, name):
                     fd = self._create(folder, name, path)
                     self.changes.made(folder, name)
+                    self.made[path] = None
                     self._owners.give(fd, 0, 0)  # in a set-group-ID folder it has the folder's group
                     os.fchmod(fd, mode)
         except BaseException:
@@ -158,6 +163,7 @@ class Writer:
                     if there is not None:
                         _refuse_to_replace(there.st_mode, new, moved.st_mode, old)
                     self._move((folder, name, old), (to_folder, to, new))
+                    self.made[new] = None
                 elif name != to or not os.path.samestat(os.fstat(folder), os.fstat(to_folder)):
                     self._remove(folder, name, old)  # two hard links, for which rename(2) does nothing
 
@@ -191,6 +197,7 @@ class Writer:
                 os.symlink(target, draft, dir_fd=folder)
                 try:
                     self.changes.place(folder, draft, name)
+                    self.made[path] = None
                 except BaseException:
                     os.unlink(draft, dir_fd=folder)
                     raise
@@ -241,6 +248,7 @@ class Writer:
         except OSError as error:
             explain(error, path)
         self.changes.made(folder, name)
+        self.made[path] = None
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             self._owners.give(fd, *owner)

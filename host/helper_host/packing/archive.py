@@ -17,6 +17,7 @@ SIZE_MAX = 64 << 20
 """Bytes of all files of an archive."""
 MEMBERS_MAX = 20_000
 BLOCK = 512
+STEP = 1 << 16
 XATTR = "SCHILY.xattr."
 KINDS = {"file": b"0", "folder": b"5", "symlink": b"2"}
 """Their signs in a header."""
@@ -78,9 +79,9 @@ class Archive:
     def __repr__(self) -> str:
         return f"Archive({len(self.members)} members, {self.size} bytes)"
 
-    def open(self) -> io.RawIOBase:
-        """A stream of it, from its beginning"""
-        return _Stream(self.members, self._headers, self.size)
+    def open(self) -> io.BufferedReader:
+        """A stream of it, from its beginning; `read(n)` gives n bytes, which pycdlib counts on"""
+        return io.BufferedReader(_Stream(self.members, self._headers, self.size), STEP)
 
 
 class _Stream(io.RawIOBase):

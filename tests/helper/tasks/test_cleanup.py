@@ -13,7 +13,7 @@ from helper_kit import traps, trees
 from tests.helper.distros import trees as debian
 from tests.helper.support import Bench
 
-SHARED = {
+SHARED: dict[str, str | bytes] = {
     "/var/lib/systemd/random-seed": b"\1" * 32,
     "/var/lib/seedrng/seed.credit": b"\1" * 32,
     "/boot/efi/loader/random-seed": b"\1" * 32,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from helper_agent.api import TaskError
+from helper_agent.job_drive import read_file
 from helper_agent.tree import archive
 from helper_host.packing.archive import Archive, Given, Member
+from helper_host.vm.job import iso_image
 from helper_kit import traps
 from tests.helper.distros import trees
 from tests.helper.support import Tree
@@ -19,9 +22,7 @@ LONG = "/srv/" + "/".join(["a-folder-with-a-long-name"] * 12)
 
 
 def packed(*members: Member) -> bytes:
-    content = Archive(members).open().read()
-    assert content is not None
-    return content
+    return Archive(members).open().read()
 
 
 def text(path: str, content: str = "new\n", mode: int = 0o644, owner: int | str = 0, group: int | str = 0) -> Member:
@@ -145,3 +146,18 @@ def test_trapped(tree: Tree, trap: traps.Trap, path: str) -> None:
 def test_trapped_on_the_way(tree: Tree, trap: traps.Trap) -> None:
     with traps.laid(trap, tree, "/srv"), contextlib.suppress(TaskError):
         unpack(tree, *MEMBERS)
+
+
+def test_from_the_config_drive(tree: Tree, tmp_path: Path) -> None:
+    """As the node writes it, and the agent reads it"""
+    members = [text(f"/srv/file{number}", "x" * number * 7001) for number in range(40)]
+    drive = tmp_path / "drive"
+    drive.write_bytes(iso_image({"JOB.JSON": b"{}", "DATA0000.BIN": Archive(members), "DATA0001.BIN": b"last"}))
+    with drive.open("rb") as file:
+        content = read_file(file.fileno(), "DATA0000.BIN", limit=1 << 24)
+        assert read_file(file.fileno(), "DATA0001.BIN", limit=1 << 24) == b"last"
+    assert content == packed(*members)
+    root = tree.root()
+    assert archive.unpack(root, content) == len(members)
+    root.close()
+    assert [len(tree.text(member.path)) for member in members] == [member.size for member in members]

@@ -33,7 +33,6 @@ def members() -> list[Member]:
 def whole(given: Sequence[Member]) -> bytes:
     archive = Archive(given)
     content = archive.open().read()
-    assert content is not None
     assert len(content) == archive.size
     return content
 

@@ -42,7 +42,7 @@ class Node:
         settings = Settings.of(overlay_folder=str(self.overlays), files_folder=str(self.files))
         found: Mapping[str, Mapping[str, Archive]] = packing.contents(parse_values(given), settings, TASKS)
         content = {name: options["archive"].open().read() for name, options in found.items()}
-        return {name: tarfile.open(fileobj=io.BytesIO(each or b"")) for name, each in content.items()}
+        return {name: tarfile.open(fileobj=io.BytesIO(each)) for name, each in content.items()}
 
     def refused(self, code: str, **given: str) -> str:
         with pytest.raises(ProviderError) as caught:
