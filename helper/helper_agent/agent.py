@@ -118,8 +118,9 @@ def take_job() -> tuple[dict[int, str], protocol.Job, dict[str, bytes]]:
     fd = os.open(drive, os.O_RDONLY | os.O_CLOEXEC)
     try:
         job = protocol.decode_job(read_file(fd, protocol.JOB_FILE, limit=protocol.JOB_MAX))
-        names = [task.payload for task in job.tasks]
-        payloads = {name: read_file(fd, name, limit=protocol.JOB_MAX) for name in names}
+        limits = {task.payload: protocol.JOB_MAX for task in job.tasks}
+        limits |= {content.payload: protocol.CONTENT_MAX for content in job.contents}
+        payloads = {name: read_file(fd, name, limit=limit) for name, limit in limits.items()}
     finally:
         os.close(fd)
     found = devices.find([disk.serial for disk in job.instance.disks])

@@ -117,11 +117,17 @@ class Options:
         """A list option, empty when unset"""
         return tuple(self._of("list", name) or ())
 
+    def content(self, name: str) -> bytes:
+        """A bytes option, empty when unset"""
+        return bytes(self._of("bytes", name) or b"")
+
+    def given(self) -> Mapping[str, Any]:
+        """All of them by name, as they are; None for what is unset and has no default"""
+        return self._values
+
     def plain(self) -> dict[str, Any]:
-        """All of them by name, as data for JSON; None for what is unset and has no default"""
-        return {
-            name: list(value) if isinstance(value, (tuple, list)) else value for name, value in self._values.items()
-        }
+        """All of them by name, as data for JSON: bytes as base64, None for what is unset and has no default"""
+        return {name: _plain(value) for name, value in self._values.items()}
 
     def _of(self, kind: str, name: str) -> Any:
         declared = self._kinds.get(name)
@@ -132,6 +138,14 @@ class Options:
             f"The task asks for the option {name!r} as {KIND_WORDS[kind]}, which it {what}",
             "correct its TASK, or what it asks for",
         )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        from base64 import b64encode
+
+        return b64encode(value).decode()
+    return list(value) if isinstance(value, (tuple, list)) else value
 
 
 class Logger:

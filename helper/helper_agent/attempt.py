@@ -96,7 +96,7 @@ def _call(path: str, when: str, context: Context, ok: tuple[int, ...]) -> int:
 
 
 def _within_limit(item: Entry, context: Context, beat: Callable[[], None]) -> None:
-    if not has_what_it_needs(item.task, context.options.plain()):
+    if not has_what_it_needs(item.task, context.options.given()):
         raise Skip(NOT_ASKED)
     seconds = item.task.timeout + (GRACE if item.kind == "program" else 0)
     with clock.limit(seconds, f"The task {item.task.name}", beat):

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from helper_agent.protocol import INT_MAX
+from helper_agent.protocol import CONTENT_MAX, INT_MAX
 from helper_agent.records import NamedTuple
 
 API_VERSION = 1
 """Of `helper_agent.api`. It rises when something in it changes; a task that names an older one goes on working."""
 
-KINDS = ("str", "int", "bool", "list")
+KINDS = ("str", "int", "bool", "list", "bytes")
 KIND_WORDS: Mapping[str, str] = {
     "str": "text",
     "int": "a whole number",
     "bool": "true or false",
     "list": "a list of texts",
+    "bytes": "bytes, as base64 where it is written down",
 }
 PHASES = ("devices", "filesystems")
 ACTIONS = ("create", "rename")
@@ -57,7 +58,7 @@ class Option(NamedTuple):
     name: str
     """Letters, digits and underscores."""
     kind: str
-    """str, int, bool, or list (of str)."""
+    """str, int, bool, list (of str), or bytes: what is too large, or no text; it can't have a default."""
     help: str
     """What it is for, in a few words: for the manual and for errors."""
     default: Any = None
@@ -186,6 +187,8 @@ def _option_problem(task: Task) -> str:
     for option in task.options:
         if option.kind not in KINDS:
             return f"declares the option {option.name} of the unknown kind {_shown(option.kind)}"
+        if option.kind == "bytes" and option.default is not None:
+            return f"declares a default for the option {option.name}, which as bytes can't have one"
         if option.default is not None and not fits(option.kind, option.default):
             bits = ", or one of more than 63 bits" if option.kind == "int" else ""
             return f"declares for the option {option.name} a default that is not {KIND_WORDS[option.kind]}{bits}"
@@ -196,6 +199,8 @@ def fits(kind: str, value: Any) -> bool:
     """Whether `value` is of an option's `kind`"""
     if kind == "list":
         return isinstance(value, (list, tuple)) and all(map(_is_text, value))
+    if kind == "bytes":
+        return isinstance(value, bytes) and len(value) <= CONTENT_MAX
     if kind == "int":
         return type(value) is int and abs(value) <= INT_MAX
     return _is_text(value) if kind == "str" else type(value) is bool
@@ -210,6 +215,27 @@ def has_what_it_needs(task: Task, values: Mapping[str, Any]) -> bool:
     """Whether one of the options that `task` needs is set in `values`, or has a default; empty is not set"""
     defaults = {option.name: option.default for option in task.options}
     return not task.needs or any(values.get(name, defaults.get(name)) for name in task.needs)
+
+
+def decoded(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` as options have them, from how they are written down: bytes are base64 there
+
+    Raises:
+        OptionError: a text that is no base64
+    """
+    kinds = {option.name: option for option in task.options}
+    result = dict(values)
+    for name, value in values.items():
+        if name in kinds and kinds[name].kind == "bytes" and isinstance(value, str):
+            from base64 import b64decode
+
+            try:
+                result[name] = b64decode("".join(value.split()), validate=True)
+            except ValueError:
+                raise OptionError(
+                    f"The option {name} of the task {task.name} is no base64", "give what `base64 -w0 FILE` prints"
+                ) from None
+    return result
 
 
 def check_options(task: Task, values: Mapping[str, Any]) -> None:

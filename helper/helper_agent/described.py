@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from helper_agent import registry
+from helper_agent import declaration, registry
 from helper_agent.api import TaskError
 from helper_agent.description import IN_IMAGE, SIZE_MAX, Description, DescriptionError, parse
 from helper_agent.inspection import FAMILIES
@@ -112,6 +112,10 @@ def _usable(task: Task, values: Mapping[str, Any], log: Logger) -> dict[str, Any
             log.warning(f"{IN_IMAGE} sets {name} of the task {task.name}, a secret; in an image it doesn't count")
         else:
             usable[name] = value
+    try:
+        usable = declaration.decoded(task, usable)
+    except declaration.OptionError as error:
+        raise broken(f"doesn't fit: {error}") from None
     try:
         registry.check_options(task, usable)
     except TaskError as error:

@@ -1,6 +1,7 @@
 """In which order tasks run, and why
 
-Devices before filesystems, each task after those that it or they name, and otherwise by name; a custom task comes last.
+Devices before filesystems, each task after those that it or they name, and otherwise by name. A few have a place of
+their own: cleaning up comes first, then an overlay; at the end files of the user, a custom task, and labels for all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=Item)
 else:
     T = TypeVar("T")
+
+
+PLACES: Mapping[str, int] = {"cleanup": -2, "overlay": -1, "files": 1, CUSTOM: 2, "selinux": 3}
+"""Task -> its place in its phase; all others are at 0."""
 
 
 class OrderError(Exception):
@@ -63,7 +68,7 @@ def reasons(items: Iterable[Any]) -> dict[str, tuple[str, ...]]:
 def _by_name(items: Iterable[T]) -> dict[str, T]:
     known: dict[str, T] = {}
     for item in sorted(
-        items, key=lambda item: (PHASES.index(item.task.phase), item.task.name == CUSTOM, item.task.name)
+        items, key=lambda item: (PHASES.index(item.task.phase), PLACES.get(item.task.name, 0), item.task.name)
     ):
         if item.task.name in known:
             other = known[item.task.name]

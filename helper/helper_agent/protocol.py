@@ -42,6 +42,8 @@ MESSAGES_MAX = 2000
 """Most events of one run."""
 JOB_MAX = 16 * 1024 * 1024
 """Most bytes of the job document."""
+CONTENT_MAX = 68 * 1024 * 1024
+"""Most bytes of an option of the kind bytes: 64 MiB of files, and what an archive adds to them."""
 
 INT_MAX = 2**63 - 1
 FLOAT_MAX = 1e9
@@ -227,6 +229,15 @@ class TaskFile(NamedTuple):
     """Its declaration, as `declaration.plain` makes it."""
 
 
+class Content(NamedTuple):
+    """The value of a task's option of the kind bytes; it is a file of the config drive"""
+
+    task: str
+    option: str
+    payload: str
+    """The file's name on the config drive, an ISO 9660 level 1 identifier."""
+
+
 class Job(NamedTuple):
     """Everything the agent needs for one run"""
 
@@ -241,7 +252,7 @@ class Job(NamedTuple):
     """A partition number of disk 0, "none" for a disk that is one filesystem, or "" to find out."""
     skip_tasks: tuple[str, ...]
     options: Mapping[str, Mapping[str, Any]]
-    """Task name -> option name -> value (str, int, bool, or list of str); only what was set."""
+    """Task -> option -> value (str, int, bool, or list of str); only what was set. Bytes are in `contents`."""
     verbose: bool
     debug_shell: bool
     tasks: tuple[TaskFile, ...] = ()
@@ -256,6 +267,8 @@ class Job(NamedTuple):
     """snf-image's image properties, names in upper case: for programs, and for what the agent knows of them."""
     variables: Mapping[str, str] = {}
     """Ganeti's own INSTANCE_*, NIC_*, HYPERVISOR of the OS interface, for programs; never an OS parameter."""
+    contents: tuple[Content, ...] = ()
+    """Options on top of `options`, those of the kind bytes."""
 
 
 # --- encode and decode ----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from helper_agent.api import TaskError
 from helper_agent.tree import reading
 from helper_agent.tree.changes import Changes
 from helper_agent.tree.places import Places, kind
-from helper_agent.tree.writing import Owner, Owners, Writer, owner_of
+from helper_agent.tree.writing import Owner, Owners, Writer, get_attribute, owner_of
 
 READ_MAX = 1024 * 1024
 """Bytes that `read`, and all that edits a file, takes when not told otherwise."""
@@ -47,6 +47,8 @@ class Root:
     ) -> None:
         self._path = path
         self._lent = True
+        self.opaque = False
+        """Whether somebody had `path`, and so may have changed what is not known here."""
         self._owners = Owners(owner, chown)
         self._places = Places(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         self._writer = Writer(self._places, self._owners, durable)
@@ -78,6 +80,12 @@ class Root:
     def lend_path(self, allowed: bool) -> None:
         """Let a task have `path`, or not: called by the agent before each task"""
         self._lent = allowed
+        self.opaque = self.opaque or allowed
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Paths of what was made where nothing had been, by this object; some may have gone again"""
+        return tuple(self._writer.made)
 
     def keep(self, folders: Sequence[str], why: str) -> None:
         """From now on nothing in `folders` is changed, by whatever symlinks a path leads there; `why` is the remedy in
@@ -131,6 +139,16 @@ class Root:
             if not stat.S_ISLNK(mode):
                 raise TaskError(f"{path} in the image is {kind(mode)}, not a symlink")
             return os.readlink("", dir_fd=fd)
+
+    def real_path(self, path: str) -> str:
+        """Where `path` is when all symlinks on the way are followed; one at its end is not
+
+        Raises:
+            FileNotFoundError, TaskError
+        """
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            top, real = (os.readlink(f"/proc/self/fd/{each}") for each in (self._places.fd, fd))
+        return "/" + real[len(top.rstrip("/")) :].lstrip("/")
 
     def listdir(self, path: str) -> list[str]:
         """Names in the folder `path`, sorted
@@ -358,6 +376,28 @@ class Root:
             TaskError: neither file nor folder; E-USER for a name that is not in the image
         """
         self._writer.alter(path, None, (self._uid(uid) or 0, self._gid(gid) or 0))
+
+    def attribute(self, path: str, name: str) -> bytes | None:
+        """The extended attribute `name` of `path` itself, a symlink not followed; None where it has none
+
+        Raises:
+            FileNotFoundError, TaskError, OSError
+        """
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            return get_attribute(fd, name)
+
+    def set_attribute(self, path: str, name: str, value: bytes) -> bool:
+        """The extended attribute `name` of `path` itself, a symlink not followed; whether it had another value
+
+        Args:
+            name: such as user.comment, security.capability, security.selinux
+
+        Raises:
+            FileNotFoundError
+            TaskError: neither file, folder nor symlink, or immutable
+            OSError: ENOTSUP on a filesystem that has none, or not on a symlink
+        """
+        return self._writer.set_attribute(path, name, value)
 
     # --- edit ---
 

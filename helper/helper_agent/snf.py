@@ -19,16 +19,17 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "host-keys": ("DeleteSSHKeys",),
     "network": ("ConfigureNetwork",),
     "swap": ("AddSwap",),
+    "swap-disk": ("AddSwap",),
+    "files": ("EnforcePersonality",),
+    "selinux": ("SELinuxAutorelabel",),
     "custom": ("RunCustomTask",),
 }
 """Our task -> the tasks of snf-image that did its work; where one name is for several of ours, it excludes them all."""
 WITHOUT_OURS = (
     "DisableRemoteDesktopConnections",
-    "EnforcePersonality",
     "InitializeDatasource",
     "InstallUnattend",
     "MountImage",
-    "SELinuxAutorelabel",
     "UmountImage",
 )
 """Tasks of snf-image that none of ours stands for."""
@@ -40,6 +41,8 @@ OVERWRITTEN: Mapping[str, str] = {
     "host-keys": "DeleteSSHKeys",
     "network": "ConfigureNetwork",
     "swap": "AddSwap",
+    "files": "EnforcePersonality",
+    "selinux": "SELinuxAutorelabel",
     "custom": "RunCustomTask",
 }
 """Our task -> the name under which an image's program replaces it; only tasks that run while the image is mounted."""

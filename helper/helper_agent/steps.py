@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 OVERWRITING = "ALLOW_MOUNTED_TASK_OVERWRITING"
 """snf-image's property by which an image asks that its programs replace tasks."""
 
+SECRET_MAX = 64 * 1024
+"""Bytes of a secret content whose lines are struck out of what tasks log."""
+SECRET_LINE = 8
+"""Characters of such a line at least."""
+SECRET_LINES = 500
+
 Runner = Callable[..., Completed]
 
 
@@ -107,6 +113,7 @@ class Run:
     def execute(self) -> Failure | None:
         """All steps; None when every one is done or skipped, else the first failure, with nothing left mounted"""
         try:
+            self._job = with_contents(self._job, self._payloads)
             self._known = self._all_tasks()
             tasks = registry.chosen(self._known, self._job)
         except Exception as error:
@@ -318,6 +325,16 @@ class Run:
             self._command = ""
 
 
+def with_contents(job: Job, payloads: Mapping[str, bytes]) -> Job:
+    """`job` with those of its options that are files of the config drive"""
+    if not job.contents:
+        return job
+    options: dict[str, dict[str, Any]] = {name: dict(values) for name, values in job.options.items()}
+    for content in job.contents:
+        options.setdefault(content.task, {})[content.option] = payloads[content.payload]
+    return job._replace(options=options, contents=())
+
+
 def secrets(tasks: Iterable[registry.Entry], job: Job) -> list[str]:
     """All texts in the job's options that a task declared secret"""
     found: list[str] = []
@@ -325,8 +342,16 @@ def secrets(tasks: Iterable[registry.Entry], job: Job) -> list[str]:
         for option in item.task.options:
             value = job.options.get(item.task.name, {}).get(option.name)
             if option.secret and value is not None:
-                found.extend(value if isinstance(value, (list, tuple)) else [str(value)])
+                found.extend(_texts(value))
     return found
+
+
+def _texts(value: Any) -> list[str]:
+    """What of a secret value could be seen in a log"""
+    if isinstance(value, bytes):
+        lines = value.decode("utf-8", "replace").replace("\0", "\n").splitlines() if len(value) <= SECRET_MAX else []
+        return [line for line in map(str.strip, lines) if len(line) >= SECRET_LINE][:SECRET_LINES]
+    return list(value) if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def flush(devices: Iterable[str]) -> None:

@@ -32,7 +32,7 @@ PHASES = {
     "devices": "on the disks, before anything of the image is mounted",
     "filesystems": "on the image's mounted tree",
 }
-EXAMPLES: dict[str, str] = {"str": "text", "int": "5", "bool": "yes", "list": "one,two"}
+EXAMPLES: dict[str, str] = {"str": "text", "int": "5", "bool": "yes", "list": "one,two", "bytes": "aGVsbG8K"}
 """Values for the example of an option without a default, by kind."""
 
 

@@ -29,7 +29,9 @@ SIZE_MAX = 4 << 20
 """Bytes; a task, the largest of what may be in it, has 1 MiB, and a third more in base64."""
 EXAMPLE = "https://example.org/web.json or file:///srv/images/web.json"
 NAME = "config_url"
-LATER = ("img_personality", "cloud_userdata", "os_product_key", "os_answer_file")
+PERSONALITY = "img_personality"
+"""A list of objects."""
+LATER = ("cloud_userdata", "os_product_key", "os_answer_file")
 """Keys of snf-image that nothing here acts on."""
 NOTHING = (None, "", "[]", "{}")
 """Values that ask for nothing."""
@@ -177,9 +179,9 @@ def _text(name: str, value: Any, *, lines: bool) -> str | None:
         return "yes" if value else "no"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if isinstance(value, list) and name != PERSONALITY and all(isinstance(item, str) for item in value):
         return ("\n" if lines else " ").join(value)
-    if isinstance(value, dict) and name.endswith("_properties"):
+    if (isinstance(value, dict) and name.endswith("_properties")) or (isinstance(value, list) and name == PERSONALITY):
         return json.dumps(value)
     raise ValueError(
         f"has for {name} a value of the wrong kind: it must be a text, a number, yes or no, or a list of texts"

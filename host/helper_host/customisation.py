@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from helper_agent.declaration import TIMEOUT
 from helper_agent.description import Description
-from helper_host import completing, helper_image, layers, tasks
+from helper_host import completing, helper_image, layers, packing, tasks
 from helper_host.errors import ProviderError
 from helper_host.ganeti import parameters, properties
 from helper_host.ganeti.options import Options
@@ -43,12 +43,15 @@ class Customisation(NamedTuple):
     """snf-image's, for programs and for the agent."""
     os_family: str
     root_partition: str
+    contents: Mapping[str, Options]
+    """Options that are files of the node."""
     more_seconds: float
     """What tasks may take beyond the usual, as they declare: the run's time limit grows by it."""
 
     def options(self, made: dict[str, Options]) -> dict[str, Options]:
         """The options of this run's tasks; `made`: from the parameters with names of their own"""
-        return layers.merged(self.layers, made, self.tasks, self.wanted)
+        merged = {name: {**made.get(name, {}), **self.contents.get(name, {})} for name in {**made, **self.contents}}
+        return layers.merged(self.layers, merged, self.tasks, self.wanted)
 
 
 def prepare(request: Request, image: str | None) -> Customisation | None:
@@ -127,16 +130,19 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         for name, values in beside.options(about.image, description, known, warn).items():
             below[name] = {**values, **below.get(name, {})}
     users = () if "users" in overridden else given.users
+    counting = given.without(overridden).with_default("swap", asked.swap)
+    _check_disks(request, counting)
     return Customisation(
         helper,
         known,
         wanted,
         skipped,
         Layers(above, below, users or asked.users, description.users),
-        completing.completed(given.without(overridden), wanted, settings, request.log),
+        completing.completed(counting, wanted, settings, request.log),
         _properties(asked, description),
         given.os_family or asked.os_family or description.os_family,
         given.root_partition or asked.root_partition,
+        packing.contents(counting, settings, wanted),
         _more_seconds(known, [name for name in wanted if custom is None or name != custom.task.name]),
     )
 
@@ -211,6 +217,25 @@ def _check_names(parameter: str, names: tuple[str, ...], known: Tasks) -> None:
     for name in names:
         if known.find(name) is None:
             raise parameters.error(parameter, f"there is no task '{name}'", known.missing(name))
+
+
+def _check_disks(request: Request, given: Parameters) -> None:
+    """Whether the instance has the disks that are named, each for one thing, and says how much memory it has"""
+    if request.action != CREATE:
+        return
+    there = [disk.index for disk in request.instance.disks]
+    named = [("data_disks", one.disk) for one in given.data_disks]
+    if given.swap is not None and given.swap.disk:
+        named.append(("swap", given.swap.disk))
+    for name, index in named:
+        if index not in there:
+            raise parameters.error(
+                name, f"means disk {index}, which the instance doesn't have", "add the disk, or correct the number"
+            )
+    if given.swap is not None and given.swap.disk in [one.disk for one in given.data_disks]:
+        raise parameters.error("swap", f"means disk {given.swap.disk}, as data_disks does", "give one of them")
+    if given.swap is not None and given.swap.of_memory and not request.instance.memory:
+        raise parameters.error("swap", "is to be as large as the memory, which Ganeti doesn't say", "give a number")
 
 
 def _properties(asked: Wishes, description: Description) -> dict[str, str]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from helper_agent import declaration, protocol
 from helper_host.customisation import Customisation
 from helper_host.ganeti import properties
 from helper_host.ganeti.environment import passed_on, protocol_instance
+from helper_host.packing.archive import Archive
 from helper_host.request import Request
 from helper_host.tasks import Tasks
+from helper_host.vm.job import Payload
 
 PAYLOAD = "TASK{:04}.BIN"
-"""An ISO 9660 level 1 identifier (ECMA-119 section 7.5)."""
+CONTENT = "DATA{:04}.BIN"
+"""ISO 9660 level 1 identifiers (ECMA-119 section 7.5)."""
 
 
 class Made(NamedTuple):
     """A job, ready for the config drive"""
 
     job: protocol.Job
-    payloads: dict[str, bytes]
-    """The tasks' files by their names on the config drive."""
+    payloads: dict[str, Payload]
+    """The tasks' files and the contents of options, by their names on the config drive."""
     fingerprints: tuple[str, ...]
     """Of the new SSH host keys, for the log."""
 
@@ -32,13 +36,16 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
         ProviderError: E-NODE
     """
     # late: cryptography alone takes 40 ms to import, and the VM boots meanwhile
+    from helper_host.ganeti.facts import Facts
     from helper_host.ganeti.options import task_options
 
     own_host_keys = planned.layers.has("host-keys", "private_keys")
     wanted = [name for name in planned.wanted if name != "host-keys" or not own_host_keys]
     hashing = planned.properties.get(properties.HASHING, "").strip()
-    made = task_options(planned.parameters, wanted=wanted, name=request.instance.name, hashing=hashing)
+    instance = Facts(request.instance.name, request.instance.uuid, request.instance.memory)
+    made = task_options(planned.parameters, wanted=wanted, instance=instance, hashing=hashing)
     files, payloads = task_files(planned.tasks)
+    options, contents, more = without_contents(planned.options(made.options))
     settings = request.settings
     job = protocol.Job(
         version=protocol.PROTOCOL_VERSION,
@@ -48,7 +55,7 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
         os_family=planned.os_family,
         root_partition=planned.root_partition,
         skip_tasks=planned.skipped,
-        options=planned.options(made.options),
+        options=options,
         verbose=settings.verbose,
         debug_shell=settings.debug_shell,
         tasks=files,
@@ -57,15 +64,36 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
         image_tasks=settings.image_tasks,
         properties=planned.properties,
         variables=passed_on(request.variables),
+        contents=contents,
     )
-    return Made(job, payloads, made.fingerprints)
+    return Made(job, {**payloads, **more}, made.fingerprints)
 
 
-def task_files(tasks: Tasks) -> tuple[tuple[protocol.TaskFile, ...], dict[str, bytes]]:
+def task_files(tasks: Tasks) -> tuple[tuple[protocol.TaskFile, ...], dict[str, Payload]]:
     """The tasks that go to the helper with the job, and their content by the names they get on the config drive"""
-    files, payloads = [], {}
+    files: list[protocol.TaskFile] = []
+    payloads: dict[str, Payload] = {}
     for number, row in enumerate(tasks.shipped):
         name = PAYLOAD.format(number)
         files.append(protocol.TaskFile(name, row.source, row.kind, row.heading, declaration.plain(row.task)))
         payloads[name] = row.content or b""
     return tuple(files), payloads
+
+
+def without_contents(
+    options: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, dict[str, Any]], tuple[protocol.Content, ...], dict[str, Payload]]:
+    """`options` without those of the kind bytes; these, and their content by the names they get on the config drive"""
+    rest: dict[str, dict[str, Any]] = {}
+    contents: list[protocol.Content] = []
+    payloads: dict[str, Payload] = {}
+    for task, values in options.items():
+        rest[task] = {}
+        for option, value in values.items():
+            if isinstance(value, (bytes, Archive)):
+                name = CONTENT.format(len(contents))
+                contents.append(protocol.Content(task, option, name))
+                payloads[name] = value
+            else:
+                rest[task][option] = value
+    return rest, tuple(contents), payloads

@@ -103,10 +103,11 @@ def from_settings(tables: TaskTables, tasks: Tasks) -> Options:
                     given.source, f"[{TASKS}] has options of a task that is not there: {name}", tasks.missing(name)
                 )
             try:
-                declaration.check_options(task, {option: given.value})
+                value = declaration.decoded(task, {option: given.value})
+                declaration.check_options(task, value)
             except declaration.OptionError as refused:
                 raise bad(given.source, f"[{TASKS}]: {refused.cause}", refused.remedy) from None
-            result.setdefault(name, {})[option] = given.value
+            result.setdefault(name, {}).update(value)
     return result
 
 

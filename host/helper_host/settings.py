@@ -129,6 +129,17 @@ class Settings:
         f"{paths.SETTINGS}/tasks.d",
         "Folder of tasks that every deployment runs on top of the helper image's own; all of it must be root's",
     )
+    overlay_folder = Setting(
+        parsers.folder,
+        f"{paths.SETTINGS}/overlays",
+        "Folder of the overlays, folders that are laid over images (overlay=NAME); all of it must be root's",
+    )
+    files_folder = Setting(
+        parsers.folder,
+        f"{paths.SETTINGS}/files",
+        "Folder of files that whoever gives an instance its OS parameters may put into it (file0=/PATH=@NAME); all of\n"
+        "it must be root's",
+    )
     custom_tasks = Setting(
         parsers.flag,
         True,

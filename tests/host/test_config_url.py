@@ -128,13 +128,22 @@ def test_properties_as_a_text_that_is_json() -> None:
     assert given.img_properties.items == (("USERS", "root guest"),)
 
 
-@pytest.mark.parametrize("name", ["img_personality", "cloud_userdata", "os_product_key", "os_answer_file"])
+def test_a_personality_as_it_is() -> None:
+    files = [{"path": "/etc/motd", "contents": "aGVsbG8K", "mode": 288}]
+    for value in (files, json.dumps(files)):
+        (one,) = config_url.combined({}, read({"IMG_PERSONALITY": value}), {}).img_personality
+        assert (one.path, one.content, one.mode) == ("/etc/motd", b"hello\n", 0o440)
+    assert config_url.combined({}, read({"img_personality": []}), {}).img_personality == ()
+    assert "img_personality" in refusal({"img_personality": [{"path": CANARY}]})
+
+
+@pytest.mark.parametrize("name", ["cloud_userdata", "os_product_key", "os_answer_file"])
 def test_what_snf_image_knows_and_we_dont_is_refused(name: str) -> None:
     assert name in refusal({"image": "a", name.upper(): CANARY})
     nothing: Any
     for nothing in (None, "", "[]", "{}", [], {}):
         assert read({"image": "a", name: nothing}) == {"image": "a"}
-    assert "img_personality, os_product_key" in refusal({"img_personality": [CANARY], "os_product_key": CANARY})
+    assert "cloud_userdata, os_product_key" in refusal({"cloud_userdata": CANARY, "os_product_key": CANARY})
 
 
 @pytest.mark.parametrize("name", ["users", "skip_tasks", "dns_servers", "dns_search"])

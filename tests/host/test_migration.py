@@ -382,7 +382,7 @@ def test_the_command_line_wins(node: Node) -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        (DOCUMENT | {"img_personality": [{"path": "/a", "contents": SECRET}]}, "img_personality"),
+        (DOCUMENT | {"img_personality": [{"path": "/a", "contents": f"!{SECRET}"}]}, "img_personality"),
         (DOCUMENT | {"os_product_key": SECRET, "cloud_userdata": SECRET}, "os_product_key, cloud_userdata"),
         (DOCUMENT | {"img_format": SECRET}, "img_format"),
         ([SECRET], "but no object"),

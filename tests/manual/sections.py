@@ -36,6 +36,7 @@ KINDS = {
     "int": "`.number(name)`",
     "bool": "`.flag(name)`",
     "list": "`.items(name)`",
+    "bytes": "`.content(name)`",
 }
 
 
@@ -84,7 +85,7 @@ def context() -> str:
 
 def options() -> str:
     """Of `Options`"""
-    return _members(api, "Options", "context.options", leave=("plain",))
+    return _members(api, "Options", "context.options", leave=("given", "plain"))
 
 
 def log() -> str:

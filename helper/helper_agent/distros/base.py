@@ -151,6 +151,13 @@ class Distro:
     )
     """Programs of the image that print grub's configuration, and where that belongs; the first that is there counts."""
 
+    mkfs_options: Mapping[str, tuple[str, ...]] = {
+        "ext4": ("-O", "^metadata_csum_seed,^orphan_file"),
+        "xfs": ("-m", "bigtime=0,inobtcount=0"),
+    }
+    """Filesystem -> arguments for the helper's mkfs, so that the system's own kernel and fsck know what it makes:
+    without what came after Linux 5.4 here."""
+
     immutable = ""
     """Why files below /etc that are written now don't last, or are of no use (NixOS, Guix); "" where they are."""
 

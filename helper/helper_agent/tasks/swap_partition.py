@@ -14,6 +14,7 @@ TASK = Task(
     options=(
         Option("size_mib", "int", "size of the swap partition in MiB"),
         Option("uuid", "str", "UUID of the swap area"),
+        Option("number", "int", "the number it should have, as snf-image's SWAP says it"),
     ),
     needs=("size_mib",),
 )
@@ -35,4 +36,6 @@ def run(context: Context) -> None:
         medium.write(made.start, swap.header(made.size * medium.sector_size, uuid))
         table.write(medium)
     devices.reread(system.disk)
+    if (number := context.options.number("number")) not in (0, made.number):
+        context.log.warning(f"The swap partition has the number {made.number}, the next one, and not {number}")
     context.log.info(f"Partition {made.number} is swap, {size} MiB")

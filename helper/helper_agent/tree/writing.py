@@ -56,6 +56,8 @@ class Writer:
         self._durable = durable
         self.changes = Changes()
         """The journal, while there is one."""
+        self.made: dict[str, None] = {}
+        """Paths of what was made where nothing had been, in order."""
 
     def write(self, path: str, content: bytes, mode: int | None, owner: Owner, follow: bool) -> None:
         """As `Root.write`"""
@@ -74,6 +76,8 @@ class Writer:
                 if self._durable:
                     os.fsync(temporary)
                 self.changes.place(folder, draft, name)
+                if old < 0:
+                    self.made[path] = None
             except BaseException as error:
                 if temporary >= 0:
                     os.unlink(draft, dir_fd=folder)
@@ -94,6 +98,7 @@ class Writer:
                 with self._places.place(path, self._make, follow=False) as (folder, name):
                     fd = self._create(folder, name, path)
                     self.changes.made(folder, name)
+                    self.made[path] = None
                     self._owners.give(fd, 0, 0)  # in a set-group-ID folder it has the folder's group
                     os.fchmod(fd, mode)
         except BaseException:
@@ -158,6 +163,7 @@ class Writer:
                     if there is not None:
                         _refuse_to_replace(there.st_mode, new, moved.st_mode, old)
                     self._move((folder, name, old), (to_folder, to, new))
+                    self.made[new] = None
                 elif name != to or not os.path.samestat(os.fstat(folder), os.fstat(to_folder)):
                     self._remove(folder, name, old)  # two hard links, for which rename(2) does nothing
 
@@ -191,6 +197,7 @@ class Writer:
                 os.symlink(target, draft, dir_fd=folder)
                 try:
                     self.changes.place(folder, draft, name)
+                    self.made[path] = None
                 except BaseException:
                     os.unlink(draft, dir_fd=folder)
                     raise
@@ -212,6 +219,25 @@ class Writer:
                 refuse_immutable(fd, path)
                 raise
 
+    def set_attribute(self, path: str, name: str, value: bytes) -> bool:
+        """As `Root.set_attribute`"""
+        with self._places.opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            mode = os.fstat(fd).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+                raise TaskError(f"{path} in the image is {kind(mode)}, not a file, folder or symlink")
+            if get_attribute(fd, name) == value:
+                return False
+            try:
+                if not stat.S_ISLNK(mode):
+                    self.changes.alters(fd)
+                # Of the inode that is open, even of a symlink: the magic link leads to it and no further
+                os.setxattr(f"/proc/self/fd/{fd}", name, value)
+            except PermissionError:
+                if not stat.S_ISLNK(mode):
+                    refuse_immutable(fd, path)
+                raise
+            return True
+
     def _make(self, folder: int, name: str, path: str, mode: int = 0o755, owner: tuple[int, int] = (0, 0)) -> None:
         try:
             os.mkdir(name, 0o700, dir_fd=folder)
@@ -223,6 +249,7 @@ class Writer:
         except OSError as error:
             explain(error, path)  # the target of a symlink may be too long a name
         self.changes.made(folder, name)
+        self.made[path] = None
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             self._owners.give(fd, *owner)
@@ -299,6 +326,16 @@ def attributes(fd: int) -> dict[str, bytes]:
         except OSError:
             continue
     return found
+
+
+def get_attribute(fd: int, name: str) -> bytes | None:
+    """An extended attribute of what is open, if only as a place; None where it has none"""
+    try:
+        return os.getxattr(f"/proc/self/fd/{fd}", name)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return None
+        raise
 
 
 def _copy_attributes(source: int, target: int) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from helper_host.ganeti import account_options
+from helper_host.ganeti import account_options, disk_options
+from helper_host.ganeti.facts import Facts
 from helper_host.ganeti.parameters import Parameters
-from helper_host.ganeti.values import Swap
 
 Options = dict[str, Any]
 
 SETS: Mapping[str, tuple[str, ...]] = {row.name: row.sets for row in Parameters.rows.values() if row.sets}
 """OS parameter -> the options, TASK.OPTION, that it is the way to set."""
-
-
-GROWING = ("grow-partition", "grow-volumes", "grow-filesystem")
-"""Tasks that `resize` tells what to grow."""
 
 
 class TaskOptions(NamedTuple):
@@ -33,28 +28,24 @@ class TaskOptions(NamedTuple):
 
 
 def task_options(
-    parameters: Parameters, *, wanted: Collection[str], name: str = "localhost", hashing: str = ""
+    parameters: Parameters, *, wanted: Collection[str], instance: Facts | None = None, hashing: str = ""
 ) -> TaskOptions:
     """The options of the tasks `wanted`. Takes up to a second of CPU: call it in a thread
 
     Args:
-        name: the instance's
         hashing: the method for passwords, one of `passwords.NAMED`; "" for our own choice
 
     Raises:
         ProviderError: E-NODE
     """
     fingerprints: list[str] = []
-    identity = str(uuid.uuid4())
+    facts = instance or Facts()
     makers: dict[str, Callable[[], Options]] = {
         "create-users": lambda: account_options.create_users(parameters),
         "password": lambda: account_options.password(parameters, hashing),
         "ssh-login": lambda: account_options.ssh_login(parameters),
-        "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
-        "swap-partition": lambda: _swap_partition(parameters.swap, identity),
-        "swap": lambda: _swap(parameters.swap, identity),
-        **dict.fromkeys(GROWING, lambda: {"partition": parameters.resize} if parameters.resize else {}),
-        **dict.fromkeys(("new-uuids", "follow-uuids"), lambda: {"seed": identity} if parameters.new_uuids else {}),
+        "host-keys": lambda: _host_keys(parameters.hostname or facts.name, fingerprints),
+        **disk_options.makers(parameters, facts),
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():
@@ -80,13 +71,3 @@ def _host_keys(hostname: str, fingerprints: list[str]) -> Options:
     keys = host_keys.make(hostname.partition(".")[0])
     fingerprints += [key.fingerprint for key in keys]
     return {"private_keys": [key.private for key in keys], "public_keys": [key.public for key in keys]}
-
-
-def _swap_partition(swap: Swap | None, identity: str) -> Options:
-    return {"size_mib": swap.mib, "uuid": identity} if swap is not None and swap.kind == "partition" else {}
-
-
-def _swap(swap: Swap | None, identity: str) -> Options:
-    if swap is None:
-        return {}
-    return {"file_mib": swap.mib} if swap.kind == "file" else {"partition_uuid": identity}

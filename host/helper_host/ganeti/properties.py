@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helper_agent import snf
-from helper_host.ganeti import values
-from helper_host.ganeti.values import Invalid
+from helper_host.ganeti import disk_values, values
+from helper_host.ganeti.values import Invalid, Swap
 
 if TYPE_CHECKING:
     from helper_host.custom_task import Custom
@@ -32,7 +32,7 @@ OVERWRITING = "ALLOW_MOUNTED_TASK_OVERWRITING"
 CUSTOM = "CUSTOM_TASK"
 HASHING = "PASSWD_HASHING_METHOD"
 FLAGS = (EXCLUDE_ALL, EXCLUDE_MOUNTED, EXCLUDE_RESIZE, OVERWRITING)
-ACTED_ON = (*FLAGS, CUSTOM, HASHING, "OSFAMILY", "ROOT_PARTITION", "USERS")
+ACTED_ON = (*FLAGS, CUSTOM, HASHING, "OSFAMILY", "ROOT_PARTITION", "SWAP", "USERS")
 
 
 class Properties(NamedTuple):
@@ -128,6 +128,7 @@ def _hashing(text: str) -> str:
 _PARSERS = {
     "OSFAMILY": values.os_family,
     "ROOT_PARTITION": values.root_partition,
+    "SWAP": disk_values.snf_swap,
     "USERS": values.users,
     CUSTOM: _custom,
     HASHING: _hashing,
@@ -142,6 +143,7 @@ class Wishes(NamedTuple):
     os_family: str = ""
     root_partition: str = ""
     users: tuple[str, ...] = ()
+    swap: Swap | None = None
     custom: Custom | None = None
     remarks: tuple[str, ...] = ()
     """Warnings."""
@@ -162,6 +164,7 @@ def read(image: Properties | None, instance: Properties | None) -> Wishes:
         given.get("OSFAMILY", ""),
         given.get("ROOT_PARTITION", ""),
         given.get("USERS", ()),
+        given.get("SWAP"),
         given.get(CUSTOM),
         tuple(_remarks(found)),
     )

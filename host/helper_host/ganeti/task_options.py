@@ -8,6 +8,7 @@ understood: what belongs into `task_secrets` ends up in `task_options` easily.
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from collections.abc import Iterable
@@ -112,6 +113,11 @@ def _value(item: Item, option: Option, *, secret: bool) -> Any:
             return FLAGS[text.strip().lower()]
         case "list":
             return [part.strip() for part in text.split(",") if part.strip()]
+        case "bytes":
+            try:
+                return base64.b64decode("".join(text.split()), validate=True)
+            except ValueError:
+                pass
     given = "something" if secret else repr(text[:40])
     remedy = "give yes or no" if option.kind == "bool" else f"it is for: {option.help}"
     raise Invalid(f"sets {item.task}.{item.option} to {given}, which is not {KIND_WORDS[option.kind]}", remedy)

@@ -66,8 +66,15 @@ class Swap(NamedTuple):
     """Swap space to make"""
 
     kind: str
-    """file or partition."""
+    """file, partition or disk."""
     mib: int
+    """0 where it follows from the memory or the disk."""
+    of_memory: bool = False
+    """As large as the instance's memory."""
+    disk: int = 0
+    """Ganeti's index of the disk that is swap."""
+    number: int = 0
+    """The partition's, 0 for the next one."""
 
 
 def quote(text: str, limit: int) -> str:
@@ -191,16 +198,6 @@ def hostname(text: str) -> str:
     if all(label.isdigit() for label in name.split(".")):
         raise Invalid("is not a hostname but a number", "give a name such as www.example.org")
     return name
-
-
-def swap(text: str) -> Swap | None:
-    """`file:MIB` or `partition:MIB`"""
-    kind, _, size = text.strip().partition(":")
-    if kind not in ("file", "partition") or not re.fullmatch("[0-9]{1,7}", size, re.ASCII):
-        raise Invalid("is neither file:MIB nor partition:MIB", "give for example file:512")
-    if not 1 <= int(size) <= SWAP_MAX_MIB:
-        raise Invalid(f"is not of 1 to {SWAP_MAX_MIB} MiB", "give for example file:512")
-    return Swap(kind, int(size))
 
 
 def task_names(text: str) -> tuple[str, ...]:

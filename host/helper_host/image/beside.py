@@ -87,6 +87,7 @@ def options(image: str, found: Description, tasks: Tasks, warn: Callable[[str], 
                 warn(f"{path} sets {name}.{option}, which is a secret and can't come from there")
         kept = {key: value for key, value in values.items() if key in declared and not declared[key].secret}
         try:
+            kept = declaration.decoded(task, kept)
             declaration.check_options(task, kept)
         except declaration.OptionError as error:
             raise _bad(path, f"doesn't fit: {error.cause}", error.remedy) from None

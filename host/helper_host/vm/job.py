@@ -11,10 +11,20 @@ import io
 import os
 from collections.abc import Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from helper_agent import protocol
 
-DRIVE_SIZE = 32 * 1024 * 1024
+if TYPE_CHECKING:
+    from helper_host.packing.archive import Archive
+
+    Payload = bytes | Archive
+else:
+    Payload = bytes
+
+ROOM = 1 << 20
+"""Bytes for what an ISO 9660 image has beside its files."""
+DRIVE_SIZE = 192 * 1024 * 1024
 """Bytes the drive pretends to have; unwritten parts of a memfd take no memory."""
 
 
@@ -43,22 +53,21 @@ class ConfigDrive:
         for descriptor in (self._writer, self.reader):
             os.close(descriptor)
 
-    def fill(self, job: protocol.Job, payloads: Mapping[str, bytes] | None = None) -> None:
+    def fill(self, job: protocol.Job, payloads: Mapping[str, Payload] | None = None) -> None:
         """Write the job and its payload files, by their ISO 9660 names, onto the drive
 
         Raises:
             ValueError: more than the drive holds; the caller's values are bounded far below
+            ProviderError: a file of an archive can't be read any more
         """
-        image = iso_image({protocol.JOB_FILE: protocol.encode_job(job), **(payloads or {})})
-        if len(image) > DRIVE_SIZE:
+        files: dict[str, Payload] = {protocol.JOB_FILE: protocol.encode_job(job), **(payloads or {})}
+        if sum(map(_size, files.values())) + ROOM > DRIVE_SIZE:
             raise ValueError("a job larger than the config drive")
-        view = memoryview(image)
-        offset = 0
-        while offset < len(view):
-            offset += os.pwrite(self._writer, view[offset:], offset)
+        with open(self._writer, "r+b", closefd=False) as drive:
+            write_iso(files, drive)
 
 
-def iso_image(files: Mapping[str, bytes]) -> bytes:
+def write_iso(files: Mapping[str, Payload], into: BinaryIO) -> None:
     """An ISO 9660 image (ECMA-119, interchange level 3) with `files` in its root folder"""
     # late: 50 ms that pass while the VM boots
     import pycdlib
@@ -66,8 +75,18 @@ def iso_image(files: Mapping[str, bytes]) -> bytes:
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, vol_ident="HELPERJOB")
     for name, content in files.items():
-        iso.add_fp(io.BytesIO(content), len(content), f"/{name};1")
-    image = io.BytesIO()
-    iso.write_fp(image)
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content.open()
+        iso.add_fp(cast(BinaryIO, stream), _size(content), f"/{name};1")
+    iso.write_fp(into)
     iso.close()
+
+
+def iso_image(files: Mapping[str, Payload]) -> bytes:
+    """Such an image in memory"""
+    image = io.BytesIO()
+    write_iso(files, image)
     return image.getvalue()
+
+
+def _size(content: Payload) -> int:
+    return len(content) if isinstance(content, bytes) else content.size

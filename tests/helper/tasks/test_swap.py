@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from helper_agent.api import Context, Skip, TaskError
+from helper_agent.api import Context, TaskError
+from helper_agent.declaration import has_what_it_needs
 from helper_agent.disk import swapfile
 from helper_agent.root import Root
 from helper_agent.run import run
@@ -78,9 +79,14 @@ def test_no_room_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
     assert bench.tree.text("/etc/fstab") == ROOT_LINE
 
 
-def test_nothing_given(bench: Bench) -> None:
-    with pytest.raises(Skip):
-        swap.run(context(bench))
+def test_disk(bench: Bench) -> None:
+    for _ in range(2):
+        swap.run(context(bench, disk_uuid=UUID))
+    assert bench.tree.text("/etc/fstab") == f"{ROOT_LINE}UUID={UUID} none swap sw,nofail 0 0\n"
+
+
+def test_nothing_given() -> None:
+    assert not has_what_it_needs(swap.TASK, {})
 
 
 @pytest.mark.parametrize("path", ["/etc/fstab", "/swapfile"])

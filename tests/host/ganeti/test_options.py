@@ -14,6 +14,7 @@ import pytest
 from helper_agent import tasks
 from helper_agent.declaration import Task, check_options
 from helper_host.ganeti import host_keys, passwords
+from helper_host.ganeti.facts import Facts
 from helper_host.ganeti.options import SETS, TaskOptions, task_options
 from helper_host.ganeti.parameters import Parameters, parse_values
 
@@ -49,7 +50,7 @@ def declared() -> dict[str, Task]:
 def made(given: Mapping[str, str], *without: str, action: str = "create", name: str = "localhost") -> TaskOptions:
     """The options of all tasks of an action, but for those `without`"""
     wanted = [task.name for task in declared().values() if action in task.actions and task.name not in without]
-    return task_options(parse_values(given), wanted=wanted, name=name)
+    return task_options(parse_values(given), wanted=wanted, instance=Facts(name))
 
 
 @pytest.mark.parametrize("swap", ["file:64", "partition:64"])

@@ -14,6 +14,7 @@ from helper_host.ganeti import account_values, values
 from helper_host.ganeti.parameters.accounts import AccountRows
 from helper_host.ganeti.parameters.boot import BootRows
 from helper_host.ganeti.parameters.disks import DiskRows
+from helper_host.ganeti.parameters.files import FileRows
 from helper_host.ganeti.parameters.image import ImageRows
 from helper_host.ganeti.parameters.network import NetworkRows
 from helper_host.ganeti.parameters.properties import PropertyRows
@@ -30,11 +31,11 @@ ENVIRONMENT = "OSP_"
 QUOTED_MAX = 80
 """Most characters of a value that an error quotes."""
 
-GROUPS = (ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, BootRows, TaskRows, PropertyRows)
+GROUPS = (ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, BootRows, FileRows, TaskRows, PropertyRows)
 """In the order of the manual."""
 
 
-class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, BootRows, TaskRows, PropertyRows):
+class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, BootRows, FileRows, TaskRows, PropertyRows):
     """The parameters of one call; `values` holds those that were set"""
 
     rows = of(GROUPS)
@@ -55,6 +56,10 @@ class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, Boot
     def having(self, found: Mapping[str, Any]) -> Parameters:
         """A copy in which `found`, parsed values by name, are set"""
         return Parameters({**self.values, **found}, self.defaults)
+
+    def with_default(self, name: str, value: object) -> Parameters:
+        """A copy in which `name` is `value`, unless it is set"""
+        return Parameters({name: value, **self.values}, self.defaults) if value is not None else self
 
     def __repr__(self) -> str:
         rows = [(self.rows[name], value) for name, value in self.values.items()]

@@ -17,12 +17,31 @@ class DiskRows(Rows):
         shown="found by its content",
     )
     swap = Parameter(
-        values.swap,
+        disk_values.swap,
         None,
-        "Swap space to make: file:MIB, or partition:MIB at the end of the disk",
+        "Swap space to make: file:MIB, partition:MIB at the end of the disk, memory instead of MIB for as much as the"
+        " instance has, or disk:N for a whole disk",
         example="file:512",
         shown="none made",
-        sets=("swap-partition.size_mib", "swap-partition.uuid", "swap.file_mib", "swap.partition_uuid"),
+        sets=(
+            "swap-partition.size_mib",
+            "swap-partition.uuid",
+            "swap-partition.number",
+            "swap-disk.disk",
+            "swap-disk.uuid",
+            "swap.file_mib",
+            "swap.partition_uuid",
+            "swap.disk_uuid",
+        ),
+    )
+    data_disks = Parameter[tuple[disk_values.DataDisk, ...]](
+        disk_values.data_disks,
+        (),
+        "Further disks for data, as DISK:PATH[:FILESYSTEM[:LABEL]]: blank ones are formatted (ext4, xfs, btrfs), those"
+        " of an earlier installation keep their data, all others are refused",
+        example="1:/srv:ext4 2:/var/lib/postgresql:xfs:DATA",
+        shown="none",
+        sets=("data-disks.disks", "data-mounts.disks"),
     )
     resize = Parameter(
         disk_values.resize,
