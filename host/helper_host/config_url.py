@@ -35,7 +35,7 @@ FILE = re.compile(r"file:(?://(?:localhost)?)?(/(?!/).*)", re.IGNORECASE | re.DO
 """RFC 8089; another host than this one is none."""
 EXAMPLE = "https://example.org/web.json or file:///srv/images/web.json"
 NAME = "config_url"
-LATER = ("img_personality", "cloud_userdata", "os_product_key", "os_answer_file")
+LATER = ("img_personality", "os_product_key", "os_answer_file")
 """Keys of snf-image that nothing here acts on."""
 NOTHING = (None, "", "[]", "{}")
 """Values that ask for nothing."""

@@ -35,7 +35,9 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
 
     own_host_keys = planned.layers.has("host-keys", "private_keys")
     wanted = [name for name in planned.wanted if name != "host-keys" or not own_host_keys]
-    made = task_options(planned.parameters, wanted=wanted, name=request.instance.name)
+    made = task_options(
+        planned.parameters, wanted=wanted, name=request.instance.name, instance_uuid=request.instance.uuid
+    )
     files, payloads = task_files(planned.tasks)
     settings = request.settings
     job = protocol.Job(

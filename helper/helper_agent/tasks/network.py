@@ -1,7 +1,8 @@
 """Configure the network
 
 Each NIC is found by its MAC address, whatever name the system gives it. It gets its IP with the subnet and gateway of
-its Ganeti network; a NIC without is left to DHCP. The image's own configuration of Ethernet interfaces is replaced.
+its Ganeti network; a NIC without is left to DHCP. The image's own configuration of Ethernet interfaces is replaced,
+unless the network goes through the image's cloud-init, which sees to it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ TASK = Task(
     options=(
         Option("dns_servers", "list", "addresses of name servers"),
         Option("dns_search", "list", "domains to search"),
+        Option("cloud_network", "str", "the network goes through the image's cloud-init if that is used: v2 or v1"),
+        Option("cloud_init", "str", "as the task cloud-init's mode"),
+        Option("cloud_seed", "str", "as the task cloud-init's seed", default="image"),
     ),
 )
 
@@ -26,6 +30,14 @@ def run(context: Context) -> None:
     if not context.instance.nics:
         raise Skip("the instance has no NIC")
     wanted = state.read(context.instance.nics, options.items("dns_servers"), options.items("dns_search"), log.warning)
+    version = options.text("cloud_network")
+    if version and cloud_init.in_charge(root, options.text("cloud_init")):
+        from helper_agent.net import cloud
+
+        cloud.give(root, wanted, version, seeded=options.text("cloud_seed") != "disk")
+        dns.apply(root, wanted)
+        log.info(f"cloud-init {version}: {'; '.join(f'{each.mac} {_words(each)}' for each in wanted.interfaces)}")
+        return
     name = renderers.choose(root, context.distro.renderers)
     if name is None:
         if not wanted.static:

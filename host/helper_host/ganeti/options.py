@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+from helper_host.ganeti import cloud_options
 from helper_host.ganeti.parameters import Parameters
 from helper_host.ganeti.values import Swap
 
@@ -27,8 +28,13 @@ class TaskOptions(NamedTuple):
         return f"TaskOptions({', '.join(self.options)})"
 
 
-def task_options(parameters: Parameters, *, wanted: Collection[str], name: str = "localhost") -> TaskOptions:
-    """The options of the tasks `wanted`; `name` is the instance's. Takes up to a second of CPU: call it in a thread
+def task_options(
+    parameters: Parameters, *, wanted: Collection[str], name: str = "localhost", instance_uuid: str = ""
+) -> TaskOptions:
+    """The options of the tasks `wanted`. Takes up to a second of CPU: call it in a thread
+
+    Args:
+        name, instance_uuid: the instance's
 
     Raises:
         ProviderError: E-NODE
@@ -40,6 +46,9 @@ def task_options(parameters: Parameters, *, wanted: Collection[str], name: str =
         "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
         "swap-partition": lambda: _swap_partition(parameters.swap, identity),
         "swap": lambda: _swap(parameters.swap, identity),
+        "cloud-init": lambda: cloud_options.cloud_init(parameters),
+        "cloud-seed": lambda: cloud_options.cloud_seed(parameters, name, instance_uuid),
+        "network": lambda: cloud_options.network(parameters) if "cloud-init" in wanted else {},
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():

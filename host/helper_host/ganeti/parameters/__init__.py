@@ -12,6 +12,7 @@ from typing import Any
 from helper_host.errors import ProviderError
 from helper_host.ganeti import values
 from helper_host.ganeti.parameters.accounts import AccountRows
+from helper_host.ganeti.parameters.cloud import CloudRows
 from helper_host.ganeti.parameters.disks import DiskRows
 from helper_host.ganeti.parameters.image import ImageRows
 from helper_host.ganeti.parameters.network import NetworkRows
@@ -29,11 +30,11 @@ ENVIRONMENT = "OSP_"
 QUOTED_MAX = 80
 """Most characters of a value that an error quotes."""
 
-GROUPS = (ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, TaskRows, PropertyRows)
+GROUPS = (ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, CloudRows, TaskRows, PropertyRows)
 """In the order of the manual."""
 
 
-class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, TaskRows, PropertyRows):
+class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, CloudRows, TaskRows, PropertyRows):
     """The parameters of one call; `values` holds those that were set"""
 
     rows = of(GROUPS)
