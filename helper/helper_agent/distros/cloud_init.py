@@ -32,7 +32,7 @@ STARTERS = (
 
 
 def pin(root: Root, topic: str, setting: str) -> None:
-    """Write the line `setting` (YAML) into a file of its own for `topic`, read after the image's files; or nothing"""
+    """Write the lines `setting` (YAML) into a file of its own for `topic`, read after the image's files; or nothing"""
     if root.is_dir(FOLDER):
         root.write(_path(topic), f"# Set by ganeti-instance-helper\n{setting}\n")
 

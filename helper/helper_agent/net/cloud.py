@@ -23,7 +23,7 @@ def give(root: Root, wanted: State, version: str, *, seeded: bool) -> None:
         TaskError, OSError
     """
     netplan = any(root.is_file(path) for path in NETPLAN)
-    network = cloud_v1.mapping(wanted) if version == "v1" else cloud_v2.mapping(wanted, gateway_keys=not netplan)
+    network = cloud_v1.mapping(wanted) if version == "v1" else cloud_v2.mapping(wanted, netplan=netplan)
     if seeded:
         cloud_init.unpin(root, "network")
         root.install(cloud_init.NETWORK, json.dumps(network, indent=1) + "\n", mode=0o600)

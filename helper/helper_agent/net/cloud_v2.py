@@ -13,18 +13,19 @@ from helper_agent.net.state import Address, Interface, State
 ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-def mapping(state: State, *, gateway_keys: bool = False) -> dict[str, Any]:
+def mapping(state: State, *, netplan: bool = True) -> dict[str, Any]:
     """What stands below `network`
 
     Args:
-        gateway_keys: gateways by gateway4 and gateway6, which netplan calls deprecated: where cloud-init writes
-            ifupdown's files it makes commands of net-tools out of routes, which Debian no longer installs
+        netplan: whether netplan reads it. Otherwise cloud-init itself makes files of it, knows no on-link, and for
+            ifupdown makes commands of net-tools out of routes, which Debian no longer installs: gateways are gateway4
+            and gateway6 then, which netplan calls deprecated
     """
     managed = [each for each in state.interfaces if each.managed]
-    return {"version": 2, "ethernets": {each.name: _ethernet(state, each, gateway_keys) for each in managed}}
+    return {"version": 2, "ethernets": {each.name: _ethernet(state, each, netplan) for each in managed}}
 
 
-def _ethernet(state: State, interface: Interface, gateway_keys: bool) -> dict[str, Any]:
+def _ethernet(state: State, interface: Interface, netplan: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"match": {"macaddress": interface.mac}, "set-name": interface.name}
     found["dhcp4"] = interface.dhcp4
     if interface.ipv6 in ("dhcp", "stateless"):
@@ -39,10 +40,10 @@ def _ethernet(state: State, interface: Interface, gateway_keys: bool) -> dict[st
     routes = []
     for address in interface.addresses:
         key = f"gateway{address.family}"
-        if address.gateway and gateway_keys and not address.metric and key not in found:
+        if address.gateway and not netplan and not address.metric and key not in found:
             found[key] = address.gateway
         elif address.gateway:
-            routes.append(_route(address))
+            routes.append(_route(address, netplan))
     if routes:
         found["routes"] = routes
     servers = {"addresses": [*state.dns_servers], "search": [*state.dns_search]}
@@ -51,9 +52,9 @@ def _ethernet(state: State, interface: Interface, gateway_keys: bool) -> dict[st
     return found
 
 
-def _route(address: Address) -> dict[str, Any]:
+def _route(address: Address, netplan: bool) -> dict[str, Any]:
     route: dict[str, Any] = {"to": ANYWHERE[address.family], "via": address.gateway}
-    if address.on_link:
+    if address.on_link and netplan:
         route["on-link"] = True
     if address.metric:
         route["metric"] = address.metric

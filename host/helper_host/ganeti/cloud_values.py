@@ -5,17 +5,17 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from helper_host.ganeti import cloud_mime
 from helper_host.ganeti.values import Invalid
+
+if TYPE_CHECKING:
+    from helper_host.documents import Document
 
 SIZE_MAX = 1 << 20
 """Bytes of user data or vendor data; clouds take 16 to 64 KiB."""
 CODED = "base64:"
-STARTS = ("#cloud-config", "#!", "#include", "#cloud-boothook", "#part-handler", "#upstart-job", "## template: jinja",
-          "Content-Type:", "MIME-Version:")  # fmt: skip
-"""What cloud-init knows user data by; each is matched with the beginning in any case."""
-GZIP = b"\x1f\x8b"
 OWN_KEYS = ("instance-id", "instance_id")
 
 
@@ -90,7 +90,7 @@ def checked(content: bytes) -> Part:
     """What cloud-init will understand"""
     if len(content) > SIZE_MAX:
         raise Invalid(f"has more than {SIZE_MAX >> 10} KiB", "let it #include what is large")
-    if not known(content):
+    if not cloud_mime.kind(content):
         raise Invalid(
             "is of no form that cloud-init knows",
             "begin it with #cloud-config, with #! for a script, or with #include for URLs",
@@ -98,10 +98,11 @@ def checked(content: bytes) -> Part:
     return Part(content)
 
 
-def known(content: bytes) -> bool:
-    """Whether cloud-init knows what to do with it; with anything else it does nothing"""
-    head = content[:80].decode("latin-1").lstrip().lower()
-    return content.startswith(GZIP) or any(head.startswith(start.lower()) for start in STARTS)
+def urls(text: str) -> tuple[Document, ...]:
+    """Where more of it is"""
+    from helper_host import user_data
+
+    return user_data.parse(text)
 
 
 def meta_data(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helper_host.documents import Document
 from helper_host.ganeti import cloud_values
 from helper_host.ganeti.cloud_values import Part, Seed
 from helper_host.ganeti.parameters.row import SNF, Alias, Parameter, Rows
@@ -49,6 +50,17 @@ class CloudRows(Rows):
         sets=("cloud-init.user_data",),
         aliases={"cloud_userdata": Alias(SNF, "I2Nsb3VkLWNvbmZpZwo=", cloud_values.base64_data)},
     )
+    user_data_url = Parameter[tuple[Document, ...]](
+        cloud_values.urls,
+        (),
+        "URLs (https, http, file) of further user data, which the node fetches at creation; #sha256:HEX behind one is"
+        " its checksum; several pieces become one MIME message",
+        example="https://example.org/user.yaml",
+        shown="none",
+        quoted=False,
+        lines=True,
+        sets=("cloud-init.user_data",),
+    )
     vendor_data = Parameter[Part | None](
         cloud_values.user_data,
         None,
@@ -56,6 +68,17 @@ class CloudRows(Rows):
         example="base64:I2Nsb3VkLWNvbmZpZwo=",
         shown="none",
         secret=True,
+        lines=True,
+        sets=("cloud-init.vendor_data",),
+    )
+    vendor_data_url = Parameter[tuple[Document, ...]](
+        cloud_values.urls,
+        (),
+        "URLs (https, http, file) of further vendor data, which the node fetches at creation; #sha256:HEX behind one is"
+        " its checksum; several pieces become one MIME message",
+        example="https://example.org/vendor.yaml",
+        shown="none",
+        quoted=False,
         lines=True,
         sets=("cloud-init.vendor_data",),
     )
