@@ -27,6 +27,8 @@ PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
 # what assembles our boot code anew, to hold the bytes in the package against it
 PACKAGES += nasm
+# what holds the rules for administrators and the languages that we write against the real thing
+PACKAGES += sudo opendoas locales kbd tzdata
 # what signs images, and what checks that
 PACKAGES += gnupg gpgv
 # what sees every program that a deployment runs

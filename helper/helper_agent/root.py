@@ -169,6 +169,15 @@ class Root:
         """
         return reading.content(self._places, path, limit)
 
+    def read_part(self, path: str, offset: int, size: int) -> bytes:
+        """`size` bytes of the regular file `path` from `offset` on, fewer at its end; for files too large for `read`
+
+        Raises:
+            FileNotFoundError
+            TaskError: not a regular file
+        """
+        return reading.part(self._places, path, offset, size)
+
     def read_text(self, path: str, *, limit: int = READ_MAX) -> str:
         """`read` as text; bytes that are not UTF-8 come through `write` unharmed (surrogateescape)
 

@@ -10,15 +10,12 @@ keys: neither of what turns out to be no such document, nor of its values.
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
 
+from helper_host import documents
+from helper_host.documents import Document
 from helper_host.errors import ProviderError
-from helper_host.ganeti.values import Invalid
-from helper_host.http_failures import FetchError
 from helper_host.log import printable
 
 if TYPE_CHECKING:
@@ -30,9 +27,6 @@ SECONDS = 60.0
 """For the whole download."""
 SIZE_MAX = 4 << 20
 """Bytes; a task, the largest of what may be in it, has 1 MiB, and a third more in base64."""
-SCHEMES = ("https", "http")
-FILE = re.compile(r"file:(?://(?:localhost)?)?(/(?!/).*)", re.IGNORECASE | re.DOTALL)
-"""RFC 8089; another host than this one is none."""
 EXAMPLE = "https://example.org/web.json or file:///srv/images/web.json"
 NAME = "config_url"
 LATER = ("img_personality", "os_product_key", "os_answer_file")
@@ -43,23 +37,8 @@ SHOWN_KEYS = 8
 KEY_MAX = 40
 
 
-class ConfigUrl(NamedTuple):
+class ConfigUrl(Document):
     """Where the document is"""
-
-    url: str
-    """May hold user and password; "" for a file."""
-    path: str = ""
-    """An absolute path on this node."""
-
-    def __repr__(self) -> str:
-        return f"ConfigUrl({self.shown})"
-
-    @property
-    def shown(self) -> str:
-        """For people"""
-        from helper_host import http
-
-        return http.shown(self.url) if self.url else printable(self.path)
 
 
 def parse(text: str) -> ConfigUrl | None:
@@ -68,21 +47,7 @@ def parse(text: str) -> ConfigUrl | None:
     Raises:
         Invalid: with nothing of the value in it
     """
-    from helper_host import http
-
-    value = text.strip()
-    if match := FILE.fullmatch(value):
-        path = unquote(match[1], errors="surrogateescape")
-        if "\0" in path or ".." in path.split("/"):
-            raise Invalid("is a file's URL with .. or NUL in its path", f"give for example {EXAMPLE}")
-        return ConfigUrl("", path)
-    scheme, colon, rest = value.partition(":")
-    url = f"{scheme.lower()}{colon}{rest}"
-    try:
-        http.parts(url, SCHEMES)
-    except ValueError as error:
-        raise Invalid(f"is a URL that {error}", f"give for example {EXAMPLE}") from None
-    return ConfigUrl(url)
+    return ConfigUrl(*documents.parse(text, EXAMPLE))
 
 
 def applied(request: Request, environ: Mapping[str, str]) -> Request:
@@ -98,8 +63,7 @@ def applied(request: Request, environ: Mapping[str, str]) -> Request:
 
     places = image_places.of(request.settings, log)
     source = given.config_url
-    if source.url.startswith("http:"):
-        log.warning(f"{NAME} {source.shown} comes without encryption: anybody on the way can read and change it")
+    documents.warn_of_http(NAME, source, log)
     texts = read(_content(source, places), source.shown, log.warning)
     log.info(f"{NAME} {source.shown}: {', '.join(texts) or 'nothing in it'}")
     merged = combined(environ, texts, request.settings.parameters)
@@ -223,52 +187,7 @@ def _text(name: str, value: Any, *, lines: bool) -> str | None:
 
 
 def _content(source: ConfigUrl, places: Places) -> bytes:
-    return _fetched(source, places) if source.url else _file(source, places)
-
-
-def _fetched(source: ConfigUrl, places: Places) -> bytes:
-    from helper_host import http
-    from helper_host.image.sources import listed
-
-    if not listed.allows(source.url, places):
-        raise _error(
-            source.shown,
-            f"does not begin as URLs may on this node ({', '.join(places.urls)})",
-            "take it from there, or add its beginning to image_urls in the settings",
-        )
-    try:
-        return http.fetch(
-            source.url, limit=SIZE_MAX, seconds=SECONDS, rules=places.rules, headers_by_host=places.headers
-        )
-    except FetchError as error:
-        raise _error(source.shown, error.cause, error.remedy) from None
-
-
-def _file(source: ConfigUrl, places: Places) -> bytes:
-    """A regular file in one of the folders that images may come from"""
-    from helper_host.image.sources.base import open_regular
-
-    path = os.path.normpath("/" + source.path.lstrip("/"))
-    for folder in places.folders:
-        prefix = os.path.normpath(folder).rstrip("/") + "/"
-        if not path.startswith(prefix):
-            continue
-        try:
-            with open_regular(folder, path[len(prefix) :], path) as file:
-                if (file.size or 0) > SIZE_MAX:
-                    raise _error(path, f"has more than {SIZE_MAX >> 20} MiB", "see whether this is the right file")
-                return file.peek(SIZE_MAX)
-        except FileNotFoundError:
-            raise _error(path, "does not exist on this node", "look at its spelling") from None
-        except ProviderError as error:
-            if error.code == "E-CONFIG-URL":
-                raise
-            raise _error(path, "can't be opened as a file", f"look at {path}") from None
-    raise _error(
-        path,
-        f"is not in a folder that it may come from ({', '.join(places.folders)})",
-        "put it there, or add its folder to image_folders in the settings",
-    )
+    return documents.content(source, places, limit=SIZE_MAX, seconds=SECONDS, fail=_error)
 
 
 def _key(key: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helper_agent.declaration import TIMEOUT
 from helper_agent.description import Description
-from helper_host import helper_image, layers, tasks
+from helper_host import completing, helper_image, layers, tasks
 from helper_host.errors import ProviderError
 from helper_host.ganeti import parameters, properties
 from helper_host.ganeti.options import Options
@@ -106,7 +106,7 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         about: of `described`
 
     Raises:
-        ProviderError: E-HELPER-IMAGE, E-TASKS, E-CUSTOM-TASK, E-PARAMETER, E-SETTINGS
+        ProviderError: E-HELPER-IMAGE, E-TASKS, E-CUSTOM-TASK, E-PARAMETER, E-SETTINGS, E-DOCUMENT
     """
     given, settings, warn = request.parameters, request.settings, request.log.warning
     description = about.description if about is not None else NOTHING
@@ -133,7 +133,7 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         wanted,
         skipped,
         Layers(above, below, users or asked.users, description.users),
-        given.without(overridden),
+        completing.completed(given.without(overridden), wanted, settings, request.log),
         _properties(asked, description),
         given.os_family or asked.os_family or description.os_family,
         given.root_partition or asked.root_partition,

@@ -20,6 +20,7 @@ CODES: Mapping[str, str] = {
     "E-IMAGE-UNVERIFIED": "This node takes no image without a checksum or a signature",
     "E-CACHE": "The download cache can't be used",
     "E-CONFIG-URL": "The parameters behind config_url could not be fetched, or are none",
+    "E-DOCUMENT": "What an OS parameter names by URL could not be fetched, or is not what was meant",
     "E-CUSTOM-TASK": "The custom task could not be fetched, or is not the one that was meant, or is none",
     "E-DISK-SMALL": "The instance's disk is smaller than the image",
     "E-DISK-BUSY": "The instance's disk is in use",

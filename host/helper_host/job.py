@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from helper_agent import declaration, protocol
 from helper_host.customisation import Customisation
+from helper_host.ganeti import properties
 from helper_host.ganeti.environment import passed_on, protocol_instance
 from helper_host.request import Request
 from helper_host.tasks import Tasks
@@ -35,8 +36,10 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
 
     own_host_keys = planned.layers.has("host-keys", "private_keys")
     wanted = [name for name in planned.wanted if name != "host-keys" or not own_host_keys]
+    hashing = planned.properties.get(properties.HASHING, "").strip()
+    instance = request.instance
     made = task_options(
-        planned.parameters, wanted=wanted, name=request.instance.name, instance_uuid=request.instance.uuid
+        planned.parameters, wanted=wanted, name=instance.name, instance_uuid=instance.uuid, hashing=hashing
     )
     files, payloads = task_files(planned.tasks)
     settings = request.settings

@@ -38,7 +38,7 @@ cloud-init status --wait --long
 for second in $(seq 120); do [ -e {SCRUB} ] && sleep 1; done
 cat /var/lib/cloud/data/instance-id
 echo "still there: $(grep -rls {CANARY[:-1]}[t] /run/cloud-init /var/lib/cloud /etc/cloud | tr '\\n' ' ')"
-echo "readable: $(su debian -c 'find /var/lib/cloud/seed /var/lib/cloud/instance/ -name "user-data*" -readable' 2>/dev/null)"
+echo "readable: $(su debian -c 'find /var/lib/cloud/ -name "user-data*" -readable' 2>/dev/null)"
 ip -4 -brief address show dev nic0
 ip -4 route
 cloud-init schema --system
@@ -100,7 +100,15 @@ class Machine:
     def boot(self) -> None:
         """From power-on to the end that its own service makes"""
         argv = ["qemu-system-x86_64", "-accel", "tcg", "-smp", "2", "-m", "768", "-nodefaults", "-display", "none"]
-        argv += ["-machine", "q35", "-no-reboot", "-serial", f"file:{self._folder}/console", "-device", "virtio-rng-pci"]
+        argv += [
+            "-machine",
+            "q35",
+            "-no-reboot",
+            "-serial",
+            f"file:{self._folder}/console",
+            "-device",
+            "virtio-rng-pci",
+        ]
         argv += ["-netdev", "hubport,hubid=1,id=net", "-device", f"virtio-net-pci,netdev=net,mac={MAC}"]
         for disk in self.disks:
             argv += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={disk.path}"]

@@ -110,8 +110,10 @@ class Distro:
         prefix = hashed[: hashed.find("$", 1) + 1] if hashed.startswith("$") else ""
         if prefix in UNIVERSAL or not prefix:
             return bool(prefix)
+        words = (prefix.encode() + b"\0", prefix[:-1].encode() + b"\0")  # libxcrypt calls one of them $sha1
         libraries = {path for pattern in LIBCRYPTS for path in root.glob(pattern) if root.is_file(path)}
-        return any(prefix.encode() + b"\0" in root.read(path, limit=LIBCRYPT_MAX) for path in sorted(libraries))
+        contents = (root.read(path, limit=LIBCRYPT_MAX) for path in sorted(libraries))
+        return any(word in content for content in contents for word in words)
 
 
 def detect(os_release: Mapping[str, str], root: Root | None = None) -> Distro:

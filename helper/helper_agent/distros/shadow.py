@@ -30,7 +30,7 @@ def set_password(root: Root, name: str, hashed: str, today: int | None) -> int |
         _write(root, users.FILE, passwd, _edited(passwd, name, {_HASH: hashed}))
         return None
     shadow = root.read_text_or(SHADOW)  # absent behind a symlink: made there
-    expires = _field(shadow, name, _EXPIRES)
+    expires = _field(shadow, name, _EXPIRES) or ""
     changed = "" if today is None else str(today)
     edited = _edited(shadow, name, {_HASH: hashed, _CHANGED: changed})
     if edited is None:  # in passwd only, as after adduser by hand: shadow's numbers are useradd's defaults
@@ -40,6 +40,35 @@ def set_password(root: Root, name: str, hashed: str, today: int | None) -> int |
     # Anything but x here counts instead of shadow, an empty field as no password at all
     _write(root, users.FILE, passwd, _edited(passwd, name, {_HASH: "x"}))
     return int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 10 else None
+
+
+def of(root: Root, name: str) -> str | None:
+    """What stands in the place of the user's hash: in shadow, or in passwd where that doesn't refer to it; None where
+    the user is in neither
+
+    Raises:
+        TaskError: one of the files is a trap
+    """
+    field = _field(root.read_text_or(users.FILE), name, _HASH)
+    return _field(root.read_text_or(SHADOW), name, _HASH) if field == "x" else field
+
+
+def replace(root: Root, name: str, hashed: str) -> None:
+    """Put `hashed` into the place of the user's hash, with nothing else changed
+
+    Raises:
+        TaskError: one of the files is a trap
+        OSError: it could not be written; the old one is still there
+    """
+    for path in (SHADOW, users.FILE):
+        text = root.read_text_or(path)
+        if path == SHADOW or _field(text, name, _HASH) != "x":
+            _write(root, path, text, _edited(text, name, {_HASH: hashed}))
+
+
+def has_password(field: str | None) -> bool:
+    """Whether somebody can log in with a password by what `of` says; no password at all counts, too"""
+    return field is not None and not field.startswith(("!", "*"))
 
 
 def _edited(text: str, name: str, fields: dict[int, str]) -> str | None:
@@ -55,13 +84,13 @@ def _edited(text: str, name: str, fields: dict[int, str]) -> str | None:
     return None
 
 
-def _field(text: str, name: str, index: int) -> str:
-    """A field of the first line of `name`, "" where there is none"""
+def _field(text: str, name: str, index: int) -> str | None:
+    """A field of the first line of `name`, None where there is none"""
     for line in text.split("\n"):
         parts = line.rstrip("\r").split(":")
         if parts[0] == name and len(parts) > index:
             return parts[index]
-    return ""
+    return None
 
 
 def _write(root: Root, path: str, before: str, after: str | None) -> None:

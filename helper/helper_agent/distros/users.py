@@ -50,8 +50,11 @@ def is_id(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1
 
 
-def find(root: Root, names: Sequence[str]) -> list[User]:
+def find(root: Root, names: Sequence[str], parameter: str = "users") -> list[User]:
     """The users called `names`, all or none
+
+    Args:
+        parameter: the OS parameter that names them, for an error
 
     Raises:
         TaskError: E-USER when one does not exist in the image
@@ -63,7 +66,7 @@ def find(root: Root, names: Sequence[str]) -> list[User]:
             shown = ", ".join(there[:NAMES_SHOWN]) + (", ..." if len(there) > NAMES_SHOWN else "")
             raise TaskError(
                 f"The user {name!r} does not exist in the image",
-                f"set users to one of: {shown}" if there else "there is no user to log in as in its /etc/passwd",
+                f"set {parameter} to one of: {shown}" if there else "there is no user to log in as in its /etc/passwd",
                 code="E-USER",
             )
     return [users[name] for name in dict.fromkeys(names)]

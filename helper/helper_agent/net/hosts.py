@@ -66,3 +66,19 @@ def _insert(lines: list[str], own: str) -> None:
 
 def _short(name: str) -> str:
     return name.partition(".")[0]
+
+
+BEGIN = "# Written by ganeti-instance-helper"
+END = "# End of what ganeti-instance-helper has written"
+
+
+def with_block(text: str, lines: Sequence[str]) -> str:
+    """`text` with `lines` between the comments BEGIN and END, in the place of what stood there"""
+    end = "\r\n" if "\r\n" in text else "\n"
+    before = text.split(end)
+    block = [BEGIN, *lines, END]
+    if BEGIN in before and END in before[before.index(BEGIN) :]:
+        start = before.index(BEGIN)
+        return end.join((*before[:start], *block, *before[before.index(END, start) + 1 :]))
+    head = before[:-1] if before[-1] == "" else before
+    return end.join((*head, *block, ""))

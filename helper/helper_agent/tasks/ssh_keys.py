@@ -1,13 +1,15 @@
 """Install public keys for logging in with ssh
 
 They go where the image's sshd looks (AuthorizedKeysFile), once each, beside those that are there. Owner and modes are
-what sshd's StrictModes demands.
+what sshd's StrictModes demands. A key for one user alone has the name before it: `admin: ssh-ed25519 ...`.
 """
 
 from __future__ import annotations
 
-from helper_agent.api import Context, Option, Skip, Task, TaskError
-from helper_agent.distros import sshd, users
+import re
+
+from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.distros import shadow, sshd, users
 from helper_agent.root import Root
 
 TASK = Task(
@@ -15,9 +17,13 @@ TASK = Task(
     phase="filesystems",
     options=(
         Option("users", "list", "who can log in with the keys", default=["root"]),
-        Option("keys", "list", "lines of authorized_keys", secret=True),
+        Option("keys", "list", "lines of authorized_keys, for one user alone with `USER:` before it", secret=True),
     ),
+    needs=("keys",),
 )
+
+FOR = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,31}):[ \t]*")
+"""The user for whom a line is; no type of a key and no option of sshd(8) has a colon behind it."""
 
 DEFAULT = [".ssh/authorized_keys"]
 """The first of sshd's own two."""
@@ -26,21 +32,31 @@ DEFAULT = [".ssh/authorized_keys"]
 def run(context: Context) -> None:
     """Add the keys to each user's file"""
     root = context.root
-    if not context.options.items("keys"):
-        raise Skip("no keys given")
     settings = sshd.settings(root, context.distro.sshd_config)
     pattern = sshd.first(settings, "AuthorizedKeysFile", DEFAULT)[0]
     if pattern.lower() == "none":
         raise TaskError(
             "The image's sshd reads no key files (AuthorizedKeysFile none)", "change that or give no ssh_keys"
         )
-    for user in users.find(root, context.options.items("users")):
-        _install(root, user, sshd.user_path(pattern, user), context.options.items("keys"))
+    keys = _by_user(context.options.items("keys"), context.options.items("users"))
+    for user in users.find(root, list(keys)):
+        _install(root, user, sshd.user_path(pattern, user), keys[user.name])
+        _open(context, settings, user)
         _warn(context, settings, user)
-    context.log.info(f"Keys installed for {', '.join(context.options.items('users'))}")
+    context.log.info(f"Keys installed for {', '.join(keys)}")
 
 
-def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> None:
+def _by_user(lines: tuple[str, ...], everybody: tuple[str, ...]) -> dict[str, list[str]]:
+    """Name -> lines"""
+    keys: dict[str, list[str]] = {}
+    for line in map(str.strip, lines):
+        match = FOR.match(line)
+        for name in (match[1],) if match else everybody:
+            keys.setdefault(name, []).append(line[match.end() :] if match else line)
+    return keys
+
+
+def _install(root: Root, user: users.User, path: str, lines: list[str]) -> None:
     home = user.home.rstrip("/")
     at_home = path.startswith(f"{home}/" if home else "/.")  # a home of / has no part in the system's folders
     if at_home and home:
@@ -50,11 +66,21 @@ def _install(root: Root, user: users.User, path: str, keys: tuple[str, ...]) -> 
         # Not where a symlink leads: that folder may be shared, or one of the system's
         root.chown(folder, user.uid, user.gid)
         root.chmod(folder, 0o700)
-    lines = [line for key in keys if (line := key.strip())]
     if at_home:
         root.append_lines(path, lines, mode=0o600, uid=user.uid, gid=user.gid)
     else:  # sshd reads it as the user, who must not be able to change it
         root.append_lines(path, lines, mode=0o644, uid=0, gid=0)
+
+
+def _open(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:
+    """Without PAM, sshd takes a `!` in the place of a password for an account that is closed to keys, too"""
+    field = shadow.of(context.root, user.name) or ""
+    if not field.startswith("!") or not settings or sshd.first(settings, "UsePAM", ["no"])[0].lower() == "yes":
+        return
+    if field.strip("!*"):
+        context.log.warning(f"The account of {user.name} is locked, so the image's sshd refuses its keys")
+    else:
+        shadow.replace(context.root, user.name, "*")
 
 
 def _warn(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:

@@ -29,6 +29,12 @@ def content(places: Places, path: str, limit: int) -> bytes:
     raise TaskError(f"{path} in the image has more than {limit} bytes, too many to be what it should")
 
 
+def part(places: Places, path: str, offset: int, size: int) -> bytes:
+    """As `Root.read_part`"""
+    with places.opened_kind(path, stat.S_IFREG) as fd:
+        return os.pread(fd, size, offset)
+
+
 def names(places: Places, path: str, hidden: Hidden) -> list[str]:
     """As `Root.listdir`"""
     return [name for name, _ in _entries(places, path, hidden)]

@@ -3,6 +3,9 @@
 On Ganeti's command line a newline is awkward, so a literal `\\n` between two keys separates them as well. Inside of an
 option's quotes it stays what it is: `command="printf 'a\\n'" ssh-ed25519 ...`.
 
+A line may name the user for whom it is, `admin: ssh-ed25519 ...`: nothing that can stand at the beginning of a line of
+authorized_keys has a colon in it.
+
 No error quotes anything of a line.
 """
 
@@ -12,7 +15,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from helper_host.ganeti.values import Invalid
+from helper_host.ganeti.values import USER, Invalid
 
 TYPES = (
     "ssh-ed25519",
@@ -29,20 +32,25 @@ SEPARATOR = re.compile(r"\n|\\n")
 SEPARATORS = re.compile(r"(?:[ \t\r\n]|\\n)*")
 WORD = re.compile(r'(?:"(?:[^"\\\n]|\\.)*"|(?!\\n)[^\s"])+')
 """A field; blanks and `\\n` only between quotes."""
+FOR = re.compile(rf"({USER.pattern}):[ \t]*")
+"""The user for whom a line is."""
 BLANKS = re.compile(r"[ \t]+")
 OPTIONS = re.compile(r'[A-Za-z0-9-]+(?:="(?:[^"\\\n]|\\.)*")?(?:,[A-Za-z0-9-]+(?:="(?:[^"\\\n]|\\.)*")?)*')
 REMEDY = "give the lines of a .pub file as they are"
 
 
-def parse(text: str) -> tuple[str, ...]:
+def parse(text: str, *, users: bool = True) -> tuple[str, ...]:
     """The lines, each checked; blank lines and comments are dropped
+
+    Args:
+        users: a line may begin with the user for whom it is; such lines are `USER: LINE`
 
     Raises:
         Invalid: naming the line by its number
     """
     if "PRIVATE KEY" in text:
         raise Invalid("is a private key", "give the public one, from the file that ends in .pub")
-    lines = tuple(dict.fromkeys(_lines(text)))
+    lines = tuple(dict.fromkeys(_lines(text, users)))
     if not lines:
         raise Invalid("has no key in it", REMEDY)
     if len(lines) > KEYS_MAX:
@@ -50,20 +58,27 @@ def parse(text: str) -> tuple[str, ...]:
     return lines
 
 
-def _lines(text: str) -> Iterator[str]:
+def user_of(line: str) -> str:
+    """The user for whom one of `parse`'s lines is, "" where it says none"""
+    match = FOR.match(line)
+    return match[1] if match else ""
+
+
+def _lines(text: str, users: bool) -> Iterator[str]:
     position, number = 0, 0
     while (position := _skip(SEPARATORS, text, position)) < len(text):
         number += 1
-        start = position
-        if text[position] != "#":
+        user = FOR.match(text, position) if users else None
+        start = position = user.end() if user else position
+        if text[position : position + 1] != "#":
             position = _key(text, position, number)
         end = SEPARATOR.search(text, position)
         position = end.start() if end else len(text)
-        if text[start] != "#":
+        if text[start : start + 1] != "#":
             line = text[start:position].strip()
             if "\r" in line:
                 raise Invalid(f"has a carriage return in line {number}", REMEDY)
-            yield line
+            yield f"{user[1]}: {line}" if user else line
 
 
 def _key(text: str, position: int, number: int) -> int:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from helper_host.ganeti import cloud_options
+from helper_host.ganeti import account_options, cloud_options
 from helper_host.ganeti.parameters import Parameters
 from helper_host.ganeti.values import Swap
 
@@ -29,12 +29,18 @@ class TaskOptions(NamedTuple):
 
 
 def task_options(
-    parameters: Parameters, *, wanted: Collection[str], name: str = "localhost", instance_uuid: str = ""
+    parameters: Parameters,
+    *,
+    wanted: Collection[str],
+    name: str = "localhost",
+    instance_uuid: str = "",
+    hashing: str = "",
 ) -> TaskOptions:
     """The options of the tasks `wanted`. Takes up to a second of CPU: call it in a thread
 
     Args:
         name, instance_uuid: the instance's
+        hashing: the method for passwords, one of `passwords.NAMED`; "" for our own choice
 
     Raises:
         ProviderError: E-NODE
@@ -42,7 +48,9 @@ def task_options(
     fingerprints: list[str] = []
     identity = str(uuid.uuid4())
     makers: dict[str, Callable[[], Options]] = {
-        "password": lambda: _password(parameters),
+        "create-users": lambda: account_options.create_users(parameters),
+        "password": lambda: account_options.password(parameters, hashing),
+        "ssh-login": lambda: account_options.ssh_login(parameters),
         "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
         "swap-partition": lambda: _swap_partition(parameters.swap, identity),
         "swap": lambda: _swap(parameters.swap, identity),
@@ -66,16 +74,6 @@ def as_they_are(parameters: Parameters) -> dict[str, Options]:
             task, _, option = row.option.rpartition(".")
             made.setdefault(task, {})[option] = list(value) if isinstance(value, tuple) else value
     return made
-
-
-def _password(parameters: Parameters) -> Options:
-    if parameters.password_hash:
-        return {"hashes": [parameters.password_hash]}
-    if parameters.password:
-        from helper_host.ganeti import passwords
-
-        return {"hashes": list(passwords.hashes(parameters.password))}
-    return {}
 
 
 def _host_keys(hostname: str, fingerprints: list[str]) -> Options:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import secrets
+from collections.abc import Mapping
 
 from helper_host.errors import ProviderError
 
@@ -17,11 +18,16 @@ SETTING_SIZE = 192
 """CRYPT_GENSALT_OUTPUT_SIZE."""
 METHODS = ("$y$", "$6$")
 """yescrypt and sha512crypt, in order of preference: the image takes the first that its libcrypt knows."""
+NAMED: Mapping[str, str] = {"md5": "$1$", "sha1": "$sha1", "blowfish": "$2b$", "sha256": "$5$", "sha512": "$6$"}
+"""snf-image's names of methods (PASSWD_HASHING_METHOD) -> prefix (crypt(5)). sha1 is NetBSD's; of Linux' libraries only
+libxcrypt knows it, when it was built with all methods."""
+COSTS: Mapping[str, int] = {"$2b$": 10}
+"""Where libcrypt's own default is too cheap: bcrypt's is 5."""
 SALT_BYTES = 16
 
 
-def hashes(password: str) -> tuple[str, ...]:
-    """`password` hashed by each of `METHODS`, some 50 ms each
+def hashes(password: str, method: str = "") -> tuple[str, ...]:
+    """`password` hashed by each of `METHODS`, some 50 ms each, or by the one method of `NAMED`
 
     Raises:
         ProviderError: E-NODE
@@ -41,13 +47,14 @@ def hashes(password: str) -> tuple[str, ...]:
     ]
     library.crypt_rn.restype = ctypes.c_char_p
     library.crypt_rn.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int]
-    return tuple(_hash(library, password.encode(), method) for method in METHODS)
+    wanted = (NAMED[method],) if method else METHODS
+    return tuple(_hash(library, password.encode(), prefix) for prefix in wanted)
 
 
 def _hash(library: ctypes.CDLL, password: bytes, method: str) -> str:
     setting = ctypes.create_string_buffer(SETTING_SIZE)
     salt = secrets.token_bytes(SALT_BYTES)
-    made = library.crypt_gensalt_rn(method.encode(), 0, salt, len(salt), setting, SETTING_SIZE)
+    made = library.crypt_gensalt_rn(method.encode(), COSTS.get(method, 0), salt, len(salt), setting, SETTING_SIZE)
     data = ctypes.create_string_buffer(DATA_SIZE)
     result: bytes | None = library.crypt_rn(password, setting.value, data, DATA_SIZE) if made else None
     ctypes.memset(data, 0, DATA_SIZE)

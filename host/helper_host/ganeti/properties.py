@@ -30,8 +30,9 @@ EXCLUDE_ALL, EXCLUDE_MOUNTED, EXCLUDE_RESIZE = (
 EXCLUDE = "EXCLUDE_TASK_"
 OVERWRITING = "ALLOW_MOUNTED_TASK_OVERWRITING"
 CUSTOM = "CUSTOM_TASK"
+HASHING = "PASSWD_HASHING_METHOD"
 FLAGS = (EXCLUDE_ALL, EXCLUDE_MOUNTED, EXCLUDE_RESIZE, OVERWRITING)
-ACTED_ON = (*FLAGS, CUSTOM, "OSFAMILY", "ROOT_PARTITION", "USERS")
+ACTED_ON = (*FLAGS, CUSTOM, HASHING, "OSFAMILY", "ROOT_PARTITION", "USERS")
 
 
 class Properties(NamedTuple):
@@ -116,11 +117,20 @@ def _custom(text: str) -> Custom | None:
     return custom_task.parse(text)
 
 
+def _hashing(text: str) -> str:
+    from helper_host.ganeti import passwords
+
+    if text.strip() not in passwords.NAMED:
+        raise Invalid("is not known", f"give one of {', '.join(passwords.NAMED)}")
+    return text.strip()
+
+
 _PARSERS = {
     "OSFAMILY": values.os_family,
     "ROOT_PARTITION": values.root_partition,
     "USERS": values.users,
     CUSTOM: _custom,
+    HASHING: _hashing,
 }
 
 

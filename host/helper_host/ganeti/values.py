@@ -183,13 +183,6 @@ def password_hash(text: str) -> str:
     return value
 
 
-def ssh_keys(text: str) -> tuple[str, ...]:
-    """Lines for authorized_keys"""
-    from helper_host.ganeti import authorized_keys
-
-    return authorized_keys.parse(text)
-
-
 def hostname(text: str) -> str:
     """A hostname or a fully qualified one (RFC 1123)"""
     name = text.strip()

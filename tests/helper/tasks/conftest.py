@@ -7,8 +7,11 @@ from typing import Any, Protocol
 
 import pytest
 
+from helper_agent import release
 from helper_agent.api import Context, Task
+from helper_agent.distros import base
 from helper_agent.protocol import Instance
+from helper_kit import trees as builder
 from tests.helper.distros import trees
 from tests.helper.support import INSTANCE, Bench
 
@@ -19,6 +22,28 @@ class Make(Protocol):
     def __call__(
         self, task: Task, options: Mapping[str, Any] | None = None, instance: Instance = INSTANCE
     ) -> Context: ...
+
+
+class System(Protocol):
+    """`system("alpine")` fills `bench.tree` with one of `helper_kit.trees.NAMES`, and makes contexts on it"""
+
+    def __call__(self, name: str) -> Make: ...
+
+
+@pytest.fixture
+def system(bench: Bench) -> System:
+    """A context on the tree of any system; `bench.tree` and `bench.log` show what happened"""
+
+    def fill(name: str) -> Make:
+        root = builder.build(bench.tree, name).root()
+        distro = base.detect(release.read(root), root)
+
+        def make(task: Task, options: Mapping[str, Any] | None = None, instance: Instance = INSTANCE) -> Context:
+            return bench.context(task, options, instance=instance, distro=distro)
+
+        return make
+
+    return fill
 
 
 @pytest.fixture

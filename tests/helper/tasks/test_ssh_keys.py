@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from helper_agent.api import Skip, TaskError
+from helper_agent.api import TaskError
+from helper_agent.declaration import has_what_it_needs
 from helper_agent.tasks import ssh_keys
 from helper_kit import traps
 from tests.helper.distros import trees
@@ -121,9 +122,8 @@ def test_an_unknown_user(bench: Bench, context: Make) -> None:
     assert caught.value.code == "E-USER"
 
 
-def test_nothing_given(context: Make) -> None:
-    with pytest.raises(Skip):
-        ssh_keys.run(context(ssh_keys.TASK))
+def test_nothing_given() -> None:
+    assert not has_what_it_needs(ssh_keys.TASK, {"users": ["root"]})
 
 
 def test_a_symlink_for_dot_ssh_is_followed_and_its_target_left_alone(bench: Bench, context: Make) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from helper_host.errors import ProviderError
-from helper_host.ganeti import values
+from helper_host.ganeti import account_values, values
 from helper_host.ganeti.parameters.accounts import AccountRows
 from helper_host.ganeti.parameters.cloud import CloudRows
 from helper_host.ganeti.parameters.disks import DiskRows
@@ -51,6 +51,10 @@ class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, Clou
     def without(self, names: Collection[str]) -> Parameters:
         """A copy in which `names` are not set"""
         return Parameters({name: value for name, value in self.values.items() if name not in names}, self.defaults)
+
+    def having(self, found: Mapping[str, Any]) -> Parameters:
+        """A copy in which `found`, parsed values by name, are set"""
+        return Parameters({**self.values, **found}, self.defaults)
 
     def __repr__(self) -> str:
         rows = [(self.rows[name], value) for name, value in self.values.items()]
@@ -123,6 +127,9 @@ def parse_values(given: Mapping[str, str], unquoted: Collection[str] = ()) -> Pa
     parsed = Parameters(result)
     if parsed.partition:
         _check_partition(parsed)
+    name, cause, remedy = account_values.contradiction(parsed)
+    if name:
+        raise error(name, cause, remedy)
     return parsed
 
 

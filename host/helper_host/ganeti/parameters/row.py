@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
-SNF, SIMPLE = "snf-image", "instance-simpleimage"
+SNF, SIMPLE, GRNET = "snf-image", "instance-simpleimage", "GRNET's instance-image"
 
 T = TypeVar("T")
 
