@@ -128,7 +128,7 @@ def test_properties_as_a_text_that_is_json() -> None:
     assert given.img_properties.items == (("USERS", "root guest"),)
 
 
-@pytest.mark.parametrize("name", ["img_personality", "cloud_userdata", "os_product_key", "os_answer_file"])
+@pytest.mark.parametrize("name", ["img_personality", "os_product_key", "os_answer_file"])
 def test_what_snf_image_knows_and_we_dont_is_refused(name: str) -> None:
     assert name in refusal({"image": "a", name.upper(): CANARY})
     nothing: Any

@@ -113,7 +113,7 @@ class Machine:
         for disk in self.disks:
             argv += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={disk.path}"]
         try:
-            subprocess.run(argv, check=True, timeout=500, capture_output=True)
+            subprocess.run(argv, check=True, timeout=900, capture_output=True)
         except subprocess.TimeoutExpired:
             pytest.fail((self._folder / "console").read_text(errors="replace")[-5000:])
 
@@ -123,7 +123,9 @@ class Machine:
         disk = self.disks[0].path
         (self._folder / "var").mkdir(exist_ok=True)
         with (
-            looked_at(disk, cloud.offset("root"), (DISK_MIB - 322) * MIB, "ext4", self._folder, "noload") as root,
+            looked_at(
+                disk, cloud.offset("root"), DISK_MIB * MIB - cloud.offset("root"), "ext4", self._folder, "noload"
+            ) as root,
             looked_at(disk, cloud.offset("var"), VAR_MIB * MIB, "ext4", self._folder / "var", "noload") as var,
         ):
             yield root, var

@@ -45,10 +45,11 @@ import yaml
 CLOUD = os.environ.get("CLOUD_DIR", "/var/lib/cloud")
 RUN = os.environ.get("CLOUD_RUN", "/run/cloud-init")
 SYS = os.environ.get("CLOUD_SYS", "/sys/class/block")
+DEV = os.environ.get("CLOUD_DEV", "/dev")
 SEED = os.path.join(CLOUD, "seed/nocloud")
 INSTANCE = os.path.join(CLOUD, "instance")
 PATIENCE = 24 * 3600
-BOTH = 2048
+SECTOR = 2048
 '''
 
 _BODY = '''
@@ -119,6 +120,8 @@ def remaining(kept):
 
 def instance(kept, user_data):
     """cloud-init's own copies; it makes them anew from the seed"""
+    if not os.path.isdir(INSTANCE):
+        return
     for pattern in ("user-data*", "vendor-data*", "vendor*-cloud-config.txt", "obj.pkl", "scripts/*", "vendor/*"):
         for path in glob.glob(os.path.join(INSTANCE, pattern)):
             remove(path)
@@ -150,12 +153,12 @@ def disks():
         if name.startswith(("loop", "ram", "zram", "dm-", "md", "sr", "fd")):
             continue
         try:
-            with open(os.path.join("/dev", name), "r+b", buffering=0) as disk:
-                disk.seek(16 * BOTH)
-                head = disk.read(BOTH)
+            with open(os.path.join(DEV, name), "r+b", buffering=0) as disk:
+                disk.seek(16 * SECTOR)
+                head = disk.read(SECTOR)
                 if head[1:6] != b"CD001" or not head[574:702].startswith(SEED_DISK):
                     continue
-                left = int.from_bytes(head[80:84], "little") * BOTH
+                left = int.from_bytes(head[80:84], "little") * SECTOR
                 disk.seek(0)
                 while left > 0:
                     left -= disk.write(bytes(min(left, 1 << 20)))
