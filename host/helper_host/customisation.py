@@ -133,12 +133,19 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         wanted,
         skipped,
         Layers(above, below, users or asked.users, description.users),
-        completing.completed(given.without(overridden), wanted, settings, request.log),
+        completing.completed(_wished(given.without(overridden), asked), wanted, settings, request.log),
         _properties(asked, description),
         given.os_family or asked.os_family or description.os_family,
         given.root_partition or asked.root_partition,
         _more_seconds(known, [name for name in wanted if custom is None or name != custom.task.name]),
     )
+
+
+def _wished(given: Parameters, asked: Wishes) -> Parameters:
+    """The parameters with what image properties set where they don't"""
+    if asked.flag(properties.CLOUD_INIT) and "cloud_init" not in given.values:
+        return given.having({"cloud_init": "yes"})
+    return given
 
 
 def _more_seconds(known: Tasks, names: Collection[str]) -> float:
