@@ -33,6 +33,8 @@ PACKAGES += nasm
 PACKAGES += sudo opendoas locales kbd tzdata
 # what signs images, and what checks that
 PACKAGES += gnupg gpgv
+# what the script for an instance with cloud-init runs with, as there
+PACKAGES += python3-yaml
 # what sees every program that a deployment runs
 PACKAGES += strace
 # the benchmark: a bare boot, and what it measures us against

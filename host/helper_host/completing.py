@@ -28,4 +28,11 @@ def completed(given: Parameters, tasks: Collection[str], settings: Settings, log
         from helper_host import first_boot, image_places
 
         found["first_boot"] = first_boot.fetch(given.first_boot_url, image_places.of(settings, log))
+    for name in ("user_data", "vendor_data"):
+        if (urls := getattr(given, f"{name}_url")) and "cloud-init" in tasks:
+            from helper_host import image_places, user_data
+
+            found[name] = user_data.fetch(
+                f"{name}_url", getattr(given, name), urls, image_places.of(settings, log), log
+            )
     return given.having(found)

@@ -31,7 +31,7 @@ EXAMPLE = "https://example.org/web.json or file:///srv/images/web.json"
 NAME = "config_url"
 PERSONALITY = "img_personality"
 """A list of objects."""
-LATER = ("cloud_userdata", "os_product_key", "os_answer_file")
+LATER = ("os_product_key", "os_answer_file")
 """Keys of snf-image that nothing here acts on."""
 NOTHING = (None, "", "[]", "{}")
 """Values that ask for nothing."""

@@ -130,7 +130,7 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         for name, values in beside.options(about.image, description, known, warn).items():
             below[name] = {**values, **below.get(name, {})}
     users = () if "users" in overridden else given.users
-    counting = given.without(overridden).with_default("swap", asked.swap)
+    counting = given.without(overridden).with_defaults(asked.parameters)
     _check_disks(request, counting)
     return Customisation(
         helper,

@@ -137,7 +137,7 @@ def test_a_personality_as_it_is() -> None:
     assert "img_personality" in refusal({"img_personality": [{"path": CANARY}]})
 
 
-@pytest.mark.parametrize("name", ["cloud_userdata", "os_product_key", "os_answer_file"])
+@pytest.mark.parametrize("name", ["os_product_key", "os_answer_file"])
 def test_what_snf_image_knows_and_we_dont_is_refused(name: str) -> None:
     assert name in refusal({"image": "a", name.upper(): CANARY})
     nothing: Any

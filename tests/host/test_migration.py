@@ -383,7 +383,7 @@ def test_the_command_line_wins(node: Node) -> None:
     ("document", "words"),
     [
         (DOCUMENT | {"img_personality": [{"path": "/a", "contents": f"!{SECRET}"}]}, "img_personality"),
-        (DOCUMENT | {"os_product_key": SECRET, "cloud_userdata": SECRET}, "os_product_key, cloud_userdata"),
+        (DOCUMENT | {"os_product_key": SECRET, "os_answer_file": SECRET}, "os_product_key, os_answer_file"),
         (DOCUMENT | {"img_format": SECRET}, "img_format"),
         ([SECRET], "but no object"),
     ],

@@ -11,6 +11,7 @@ FROM_CHECKOUT := PYTHONPATH=host:helper:.
 .PHONY: test-images
 test-images: packages ## small real Debian images to deploy, in build/images
 	@$(FROM_CHECKOUT) $(SYSTEM_PYTHON) -m tests.vm.images.debian >/dev/null
+	@$(FROM_CHECKOUT) $(SYSTEM_PYTHON) -m tests.vm.images.cloud >/dev/null
 
 .PHONY: demo
 demo: packages $(VENV)/.unit ## the main job on a real Ganeti cluster; DEMO_KEEP=1 leaves the cluster running

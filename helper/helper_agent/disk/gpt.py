@@ -17,6 +17,7 @@ from helper_agent.records import NamedTuple
 
 SIGNATURE = b"EFI PART"
 SWAP_TYPE = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"
+DATA_TYPE = "0fc63daf-8483-4772-8e79-3d69d8477de4"
 PROTECTIVE = 0xEE
 MBR_ENTRIES = 446
 """Offset of the four entries of 16 bytes in sector 0."""
@@ -104,15 +105,21 @@ class Gpt(Table):
 
     def add_swap(self, sectors: int) -> Partition:
         """See `Table.add_swap`"""
-        start, end = self._swap_range(sectors)
+        return self._add(*self._swap_range(sectors), SWAP_TYPE, "swap")
+
+    def add_data(self, sectors: int, label: str) -> Partition:
+        """See `Table.add_data`"""
+        return self._add(*self._tail(sectors, "a partition", "make the disk larger"), DATA_TYPE, label)
+
+    def _add(self, start: int, end: int, kind: str, label: str) -> Partition:
         used = {partition.number for partition in self.partitions}
         slots = len(self._header.entries) // self._header.entry_size
         number = next((number for number in range(1, slots + 1) if number not in used), 0)
         if not number:
             raise misfit(f"All {slots} entries of the partition table are used")
-        swap = Partition(number, start, end - start, SWAP_TYPE, _text(_random_guid()), "swap")
-        self.partitions = (*self.partitions, swap)
-        return swap
+        made = Partition(number, start, end - start, kind, _text(_random_guid()), label)
+        self.partitions = (*self.partitions, made)
+        return made
 
     @property
     def identity(self) -> str:

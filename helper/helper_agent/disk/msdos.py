@@ -14,6 +14,7 @@ from helper_agent.disk.table import Partition, Table, broken, misfit, no_overlap
 from helper_agent.records import NamedTuple
 
 SWAP_TYPE = "82"
+DATA_TYPE = "83"
 EXTENDED = (0x05, 0x0F, 0x85)
 ENTRIES = 446
 MAGIC = b"\x55\xaa"
@@ -173,32 +174,41 @@ class Msdos(Table):
 
     def add_swap(self, sectors: int) -> Partition:
         """A primary one where an entry is free and the room isn't the extended partition's; see `Table.add_swap`"""
-        start, end = self._swap_range(sectors)
+        return self._add(*self._swap_range(sectors), SWAP_TYPE)
+
+    def add_data(self, sectors: int, label: str) -> Partition:
+        """See `Table.add_data`; a logical one has its boot record in its range"""
+        del label  # no name is in such a table
+        extended = self._extended
+        more = self.alignment if extended and not self._slots else 0
+        return self._add(*self._tail(sectors + more, "a partition", "make the disk larger"), DATA_TYPE)
+
+    def _add(self, start: int, end: int, kind: str) -> Partition:
         extended = self._extended
         if extended and (not self._slots or start < extended.end):
-            return self._add_logical(start, end)
+            return self._add_logical(start, end, kind)
         if not self._slots:
             raise misfit("All four primary entries of the partition table are used")
-        swap = Partition(self._slots[0], start, end - start, SWAP_TYPE, self._uuid(self._slots[0]))
-        self.partitions = tuple(sorted((*self.partitions, swap)))
-        return swap
+        made = Partition(self._slots[0], start, end - start, kind, self._uuid(self._slots[0]))
+        self.partitions = tuple(sorted((*self.partitions, made)))
+        return made
 
-    def _add_logical(self, start: int, end: int) -> Partition:
+    def _add_logical(self, start: int, end: int, kind: str) -> Partition:
         logical = [one for one in self.partitions if one.role == "logical"]
         if not self._can_be_logical or len(self._ebrs) >= LOGICAL_MAX:
             raise misfit("No entry of the partition table is free for a swap partition")
         number = 5 + len(logical)
         # Its boot record goes to the first sector of its range, the partition an alignment behind it: fdisk's habit
-        swap = Partition(number, start + self.alignment, end - start - self.alignment, SWAP_TYPE, self._uuid(number),
+        made = Partition(number, start + self.alignment, end - start - self.alignment, kind, self._uuid(number),
                          "", "logical")  # fmt: skip
-        if swap.size < 1:
+        if made.size < 1:
             raise misfit("The swap is too small for a logical partition", "ask for more swap")
         self._ebrs.append(start)
         self._homes[number] = start
         self._fresh.add(start)
-        self.partitions = (*self.partitions, swap)
+        self.partitions = (*self.partitions, made)
         self._contain(end)
-        return swap
+        return made
 
     def home(self, number: int) -> int:
         """Sector of the boot record of the logical partition `number`"""

@@ -125,6 +125,17 @@ class Table:
         """
         raise NotImplementedError
 
+    def add_data(self, sectors: int, label: str) -> Partition:
+        """A new partition of the kind Linux filesystems have, otherwise as `add_swap`
+
+        Args:
+            label: PARTLABEL, where the table has such
+
+        Raises:
+            TaskError: E-OPTION, no room or no free entry
+        """
+        raise NotImplementedError
+
     def write(self, medium: Medium) -> None:
         """The table onto the disk, in an order in which there is a whole one at any moment
 
@@ -143,13 +154,19 @@ class Table:
         return self._down(sector + self.alignment - 1)
 
     def _swap_range(self, sectors: int) -> tuple[int, int]:
+        return self._tail(
+            sectors, "a swap partition", "make the disk larger or the swap smaller, or ask for a swap file"
+        )
+
+    def _tail(self, sectors: int, what: str, remedy: str) -> tuple[int, int]:
+        """The range of a new partition at the disk's end"""
         start, end = self.free_tail()
         size = self._up(sectors)
         if end - start < size:
             raise misfit(
-                f"There is no room for a swap partition of {self._mib(size)} MiB: "
+                f"There is no room for {what} of {self._mib(size)} MiB: "
                 f"{self._mib(end - start)} MiB are free behind the last partition",
-                "make the disk larger or the swap smaller, or ask for a swap file",
+                remedy,
             )
         return end - size, end
 

@@ -50,7 +50,8 @@ def run(context: Context) -> None:
     written = {name for path, kind in paths.items() if kind in keys for name in (path, f"{path}.pub")}
     for path in {*root.glob(f"{FOLDER}/ssh_host_*_key*"), *paths, *(f"{path}.pub" for path in paths)} - written:
         root.remove(path)
-    cloud_init.pin(root, "host-keys", "ssh_deletekeys: false")
+    # Neither its own in the place of these, nor one of a kind that is not among them (DSA)
+    cloud_init.pin(root, "host-keys", f"ssh_deletekeys: false\nssh_genkeytypes: [{', '.join(keys)}]")
     context.log.info(f"New host keys: {', '.join(keys)}")
 
 

@@ -3,7 +3,7 @@
 Each NIC is found by its MAC address, whatever name the system gives it. It gets its IP with the subnet and gateway of
 its Ganeti network; a NIC without, or whose network has a tag that says so, is left to DHCP. What `nic0`, `nic1`, ...
 name is done instead. The image's own configuration of Ethernet interfaces is replaced, by files of the network system
-that it runs; without a NIC nothing is touched.
+that it runs, unless the network goes through the image's cloud-init; without a NIC nothing is touched.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ TASK = Task(
         Option("dhcp_tags", "list", "tags of networks that say DHCP", default=tags.DHCP),
         Option("stateful_tags", "list", "tags of networks that say DHCPv6", default=tags.STATEFUL),
         Option("stateless_tags", "list", "tags of networks that say SLAAC with DHCPv6 for the rest", tags.STATELESS),
+        Option("cloud_network", "str", "the network goes through the image's cloud-init if that is used: v2 or v1"),
+        Option("cloud_init", "str", "as the task cloud-init's mode"),
+        Option("cloud_seed", "str", "as the task cloud-init's seed", default="image"),
     ),
 )
 
@@ -40,6 +43,14 @@ def run(context: Context) -> None:
         log.warning(f"The network stays as the image has it: {context.distro.immutable}")
         raise Skip("the image's system sets it by itself")
     wanted = state.read(context.instance.nics, options.plain(), log.warning)
+    version = options.text("cloud_network")
+    if version and cloud_init.in_charge(root, options.text("cloud_init")):
+        from helper_agent.net import cloud
+
+        cloud.give(root, wanted, version, seeded=options.text("cloud_seed") != "disk")
+        dns.apply(root, wanted)
+        log.info(f"cloud-init {version}: {'; '.join(f'{each.mac} {_words(each)}' for each in wanted.interfaces)}")
+        return
     known = context.distro.renderers
     forced = options.text("renderer")
     name = renderers.forced(root, forced) if forced else renderers.choose(root, known)

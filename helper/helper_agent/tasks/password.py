@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from helper_agent.api import Context, Option, Task, TaskError
-from helper_agent.distros import shadow, users
+from helper_agent.distros import cloud_init, shadow, users
 
 TASK = Task(
     name="password",
@@ -51,6 +51,8 @@ def run(context: Context) -> None:
             context.log.warning(f"The shell of {user.name} is {user.shell}, so nobody can log in as this user")
     if not context.distro.keeps_passwords(root):
         context.log.warning(f"The password lasts until the first boot: {context.distro.immutable}")
+    # cloud-init would lock the user that it makes by default, even one that is there
+    cloud_init.pin(root, "password", "system_info: {default_user: {lock_passwd: false}}")
     context.log.info(f"Password set for {', '.join(user.name for user in found)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from helper_host.ganeti import account_options, disk_options
+from helper_host.ganeti import account_options, cloud_options, disk_options
 from helper_host.ganeti.facts import Facts
 from helper_host.ganeti.parameters import Parameters
 
@@ -46,6 +46,9 @@ def task_options(
         "ssh-login": lambda: account_options.ssh_login(parameters),
         "host-keys": lambda: _host_keys(parameters.hostname or facts.name, fingerprints),
         **disk_options.makers(parameters, facts),
+        "cloud-init": lambda: cloud_options.cloud_init(parameters),
+        "cloud-seed": lambda: cloud_options.cloud_seed(parameters, facts.name, facts.uuid),
+        "network": lambda: cloud_options.network(parameters) if "cloud-init" in wanted else {},
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():

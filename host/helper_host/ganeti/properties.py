@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helper_agent import snf
 from helper_host.ganeti import disk_values, values
-from helper_host.ganeti.values import Invalid, Swap
+from helper_host.ganeti.values import Invalid
 
 if TYPE_CHECKING:
     from helper_host.custom_task import Custom
@@ -30,9 +30,15 @@ EXCLUDE_ALL, EXCLUDE_MOUNTED, EXCLUDE_RESIZE = (
 EXCLUDE = "EXCLUDE_TASK_"
 OVERWRITING = "ALLOW_MOUNTED_TASK_OVERWRITING"
 CUSTOM = "CUSTOM_TASK"
+SWAP = "SWAP"
 HASHING = "PASSWD_HASHING_METHOD"
-FLAGS = (EXCLUDE_ALL, EXCLUDE_MOUNTED, EXCLUDE_RESIZE, OVERWRITING)
-ACTED_ON = (*FLAGS, CUSTOM, HASHING, "OSFAMILY", "ROOT_PARTITION", "SWAP", "USERS")
+YES_MEANS: Mapping[str, tuple[str, Any]] = {
+    "CLOUD_INIT": ("cloud_init", "yes"),
+    "NM_NETWORKING": ("network_renderer", "networkmanager"),
+}
+"""Property that is a flag -> the OS parameter that says the same, and its value."""
+FLAGS = (EXCLUDE_ALL, EXCLUDE_MOUNTED, EXCLUDE_RESIZE, OVERWRITING, *YES_MEANS)
+ACTED_ON = (*FLAGS, CUSTOM, HASHING, "OSFAMILY", "ROOT_PARTITION", SWAP, "USERS")
 
 
 class Properties(NamedTuple):
@@ -128,7 +134,7 @@ def _hashing(text: str) -> str:
 _PARSERS = {
     "OSFAMILY": values.os_family,
     "ROOT_PARTITION": values.root_partition,
-    "SWAP": disk_values.snf_swap,
+    SWAP: disk_values.snf_swap,
     "USERS": values.users,
     CUSTOM: _custom,
     HASHING: _hashing,
@@ -143,7 +149,8 @@ class Wishes(NamedTuple):
     os_family: str = ""
     root_partition: str = ""
     users: tuple[str, ...] = ()
-    swap: Swap | None = None
+    parameters: Mapping[str, Any] = {}
+    """Values of OS parameters that mean the same, for those that are not set."""
     custom: Custom | None = None
     remarks: tuple[str, ...] = ()
     """Warnings."""
@@ -164,10 +171,18 @@ def read(image: Properties | None, instance: Properties | None) -> Wishes:
         given.get("OSFAMILY", ""),
         given.get("ROOT_PARTITION", ""),
         given.get("USERS", ()),
-        given.get("SWAP"),
+        _as_parameters(found, given),
         given.get(CUSTOM),
         tuple(_remarks(found)),
     )
+
+
+def _as_parameters(found: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
+    meant: dict[str, Any] = {"swap": given[SWAP]} if SWAP in given else {}
+    for name, (parameter, value) in YES_MEANS.items():
+        if name in found and snf.flag(found[name]) is not False:
+            meant[parameter] = value
+    return meant
 
 
 def _remarks(found: Mapping[str, str]) -> Iterable[str]:

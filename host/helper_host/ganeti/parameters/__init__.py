@@ -13,6 +13,7 @@ from helper_host.errors import ProviderError
 from helper_host.ganeti import account_values, values
 from helper_host.ganeti.parameters.accounts import AccountRows
 from helper_host.ganeti.parameters.boot import BootRows
+from helper_host.ganeti.parameters.cloud import CloudRows
 from helper_host.ganeti.parameters.disks import DiskRows
 from helper_host.ganeti.parameters.files import FileRows
 from helper_host.ganeti.parameters.image import ImageRows
@@ -31,11 +32,24 @@ ENVIRONMENT = "OSP_"
 QUOTED_MAX = 80
 """Most characters of a value that an error quotes."""
 
-GROUPS = (ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, BootRows, FileRows, TaskRows, PropertyRows)
+GROUPS = (
+    ImageRows,
+    SystemRows,
+    AccountRows,
+    NetworkRows,
+    DiskRows,
+    BootRows,
+    FileRows,
+    CloudRows,
+    TaskRows,
+    PropertyRows,
+)
 """In the order of the manual."""
 
 
-class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, BootRows, FileRows, TaskRows, PropertyRows):
+class Parameters(
+    ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, BootRows, FileRows, CloudRows, TaskRows, PropertyRows
+):
     """The parameters of one call; `values` holds those that were set"""
 
     rows = of(GROUPS)
@@ -57,9 +71,9 @@ class Parameters(ImageRows, SystemRows, AccountRows, NetworkRows, DiskRows, Boot
         """A copy in which `found`, parsed values by name, are set"""
         return Parameters({**self.values, **found}, self.defaults)
 
-    def with_default(self, name: str, value: object) -> Parameters:
-        """A copy in which `name` is `value`, unless it is set"""
-        return Parameters({name: value, **self.values}, self.defaults) if value is not None else self
+    def with_defaults(self, weaker: Mapping[str, Any]) -> Parameters:
+        """A copy in which `weaker`, parsed values by name, are set where nothing else is"""
+        return Parameters({**weaker, **self.values}, self.defaults)
 
     def __repr__(self) -> str:
         rows = [(self.rows[name], value) for name, value in self.values.items()]

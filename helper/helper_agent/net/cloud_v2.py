@@ -1,0 +1,61 @@
+"""cloud-init's network-config, version 2: netplan's mapping, which cloud-init renders for the image's network system
+
+https://cloudinit.readthedocs.io/en/latest/reference/network-config-format-v2.html. Interfaces are named, since older
+versions write files for the entry's own name where there is no `set-name`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helper_agent.net.state import Address, Interface, State
+
+ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def mapping(state: State, *, netplan: bool = True) -> dict[str, Any]:
+    """What stands below `network`
+
+    Args:
+        netplan: whether netplan reads it. Otherwise cloud-init itself makes files of it, knows no on-link, and for
+            ifupdown makes commands of net-tools out of routes, which Debian no longer installs: gateways are gateway4
+            and gateway6 then, which netplan calls deprecated
+    """
+    managed = [each for each in state.interfaces if each.managed]
+    return {"version": 2, "ethernets": {each.name: _ethernet(state, each, netplan) for each in managed}}
+
+
+def _ethernet(state: State, interface: Interface, netplan: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"match": {"macaddress": interface.mac}, "set-name": interface.name}
+    found["dhcp4"] = interface.dhcp4
+    if interface.ipv6 in ("dhcp", "stateless"):
+        found["dhcp6"] = True
+    found["accept-ra"] = bool(interface.ipv6)
+    if interface.mtu:
+        found["mtu"] = interface.mtu
+    if not interface.addresses:
+        # The other interfaces' addresses are enough to be online; there may be no DHCP server here
+        return {**found, "optional": True} if state.static else found
+    found["addresses"] = [address.cidr for address in interface.addresses]
+    routes = []
+    for address in interface.addresses:
+        key = f"gateway{address.family}"
+        if address.gateway and not netplan and not address.metric and key not in found:
+            found[key] = address.gateway
+        elif address.gateway:
+            routes.append(_route(address, netplan))
+    if routes:
+        found["routes"] = routes
+    servers = {"addresses": [*state.dns_servers], "search": [*state.dns_search]}
+    if any(servers.values()):
+        found["nameservers"] = {name: values for name, values in servers.items() if values}
+    return found
+
+
+def _route(address: Address, netplan: bool) -> dict[str, Any]:
+    route: dict[str, Any] = {"to": ANYWHERE[address.family], "via": address.gateway}
+    if address.on_link and netplan:
+        route["on-link"] = True
+    if address.metric:
+        route["metric"] = address.metric
+    return route
