@@ -28,7 +28,8 @@ def mapping(state: State, *, netplan: bool = True) -> dict[str, Any]:
 def _ethernet(state: State, interface: Interface, netplan: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"match": {"macaddress": interface.mac}, "set-name": interface.name}
     found["dhcp4"] = interface.dhcp4
-    if interface.ipv6 in ("dhcp", "stateless"):
+    # netplan's systems ask by DHCPv6 when a router says so; ifupdown would wait for an answer in any case
+    if interface.ipv6 in ("dhcp", "stateless") or (interface.ipv6 and netplan):
         found["dhcp6"] = True
     found["accept-ra"] = bool(interface.ipv6)
     if interface.mtu:
