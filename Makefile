@@ -25,6 +25,8 @@ export DEBIAN_FRONTEND := noninteractive
 PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 # what the tests hold the renderers' and the swap file's output against
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
+# volumes and filesystems that the tests make images with
+PACKAGES += cryptsetup-bin f2fs-tools lvm2
 # what assembles our boot code anew, to hold the bytes in the package against it
 PACKAGES += nasm
 # what signs images, and what checks that
