@@ -27,6 +27,8 @@ PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
 # what reads grub.cfg and grubenv as GRUB does
 PACKAGES += grub-common
+# volumes and filesystems that the tests make images with
+PACKAGES += cryptsetup-bin f2fs-tools lvm2
 # what assembles our boot code anew, to hold the bytes in the package against it
 PACKAGES += nasm
 # what holds the rules for administrators and the languages that we write against the real thing

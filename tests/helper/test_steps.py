@@ -16,7 +16,7 @@ from helper_agent.description import IN_IMAGE, Description
 from helper_agent.net.state import State
 from helper_agent.protocol import Disk, Log, StepStart, TaskFile
 from helper_agent.run import Completed
-from tests.helper.node import JOB, Node, details, failure, logs, raising, steps
+from tests.helper.node import JOB, SYSTEM, Node, details, failure, logs, raising, steps
 from tests.helper.support import INSTANCE
 
 MOTD = b'''"""Say what this machine is"""
@@ -633,3 +633,24 @@ def test_the_images_program_replaces_one_that_nobody_asked_for(node: Node, repla
     events = node.run()
     assert details(events)["name"] == protocol.NOT_ASKED
     assert node.touched[WHAT_RUNS] == ["pre-exec", "post-exec"]
+
+
+class Volumes:
+    """What is open below the tree"""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def close(self) -> None:
+        """As `disk.volumes.Volumes`"""
+        self.node.touched.append("volumes closed")
+
+
+@pytest.mark.parametrize("fails", ["", "a task", "umount"])
+def test_volumes_are_closed_once_nothing_is_mounted(node: Node, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    monkeypatch.setattr(SYSTEM, "volumes", Volumes(node))
+    node.task("work", raising(OSError("no")) if fails == "a task" else nothing)
+    node.close_error = OSError("no") if fails == "umount" else None
+    node.run()
+    assert node.touched[-2:] == ["umount", "volumes closed"] or fails == "umount"
+    assert "volumes closed" in node.touched

@@ -127,7 +127,7 @@ def test_an_esp_is_never_grown(node: Node, tmp_path: Path) -> None:
 NEWEST = {
     "ext4": ["-O", "orphan_file,metadata_csum_seed,casefold,quota,project,inline_data,64bit"],
     "xfs": ["-i", "nrext64=1", "-m", "bigtime=1,inobtcount=1,rmapbt=1,reflink=1,finobt=1"],
-    "btrfs": ["-O", "block-group-tree,no-holes,free-space-tree"],
+    "btrfs": ["-O", "no-holes", "-R", "quota,free-space-tree", "--csum", "xxhash"],
 }
 
 

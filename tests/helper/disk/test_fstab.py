@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helper_agent.disk import fstab
-from helper_agent.disk.signatures import Signature
+from helper_agent.disk.signatures import Layer, Signature
 
 DISKS = {0: "/dev/vdc", 1: "/dev/vdd"}
 ROOT = Signature("/dev/vdc1", "ext4", "aaaa-uuid", "root", "cafe0001-01", "", "/dev/vdc", 1)
@@ -72,3 +72,45 @@ def test_bounded() -> None:
 def test_option() -> None:
     entry = fstab.Entry("a", "/", "btrfs", ("compress=zstd:1", "subvol=@home", "subvolid=257"))
     assert (entry.option("subvol"), entry.option("subvolid"), entry.option("x")) == ("@home", "257", "")
+
+
+# --- volumes ---
+
+CRYPT = Signature("/dev/vdc2", "crypto_LUKS", "cccc-uuid", "", "cafe0001-02", "", "/dev/vdc", 2)
+INNER = Signature("/dev/mapper/helper-luks-0", "ext4", "dddd-uuid", "", disk="/dev/vdc", number=2,
+                  stack=(Layer("luks", ("/dev/vdc2",), "helper-luks-0", "/dev/mapper/helper-luks-0"),))  # fmt: skip
+LOGICAL = Signature("/dev/mapper/my--vg-root", "ext4", "eeee-uuid", "", "", "", "/dev/vdc", 3,
+                    ("/dev/mapper/my--vg-root", "/dev/my-vg/root"),
+                    (Layer("lvm", ("/dev/vdc3",), "my-vg/root", "/dev/mapper/my--vg-root"),))  # fmt: skip
+CRYPTTAB = "# a comment\nroot_crypt UUID=CCCC-uuid none luks\nvda2_crypt /dev/vda2 none\nlost UUID=x none\nbroken\n"
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("/dev/mapper/my--vg-root", LOGICAL),
+        ("/dev/my-vg/root", LOGICAL),
+        ("UUID=eeee-uuid", LOGICAL),
+        ("/dev/mapper/root_crypt", INNER),
+        ("/dev/mapper/vda2_crypt", INNER),
+        ("UUID=dddd-uuid", INNER),
+        ("UUID=cccc-uuid", CRYPT),
+        ("/dev/vda2", CRYPT),
+        ("/dev/vda3", None),
+        ("PARTUUID=cafe0001-02", CRYPT),
+        ("/dev/mapper/lost", None),
+        ("/dev/mapper/broken", None),
+        ("crypttab:crypttab:UUID=cccc-uuid", None),
+        ("", None),
+    ],
+)
+def test_resolve_volumes(device: str, expected: Signature | None) -> None:
+    entries = fstab.with_crypttab((fstab.Entry(device, "/", "auto", ()),), CRYPTTAB)
+    assert fstab.resolve(entries[0], [ROOT, CRYPT, INNER, LOGICAL], DISKS) == expected
+
+
+def test_a_crypttab_that_leads_in_circles() -> None:
+    entries = fstab.with_crypttab(fstab.parse("/dev/mapper/a / ext4"), "a /dev/mapper/a\n" * 10_000)
+    assert fstab.resolve(entries[0], [INNER], DISKS) is None
+    nested = entries[0]._replace(device="crypttab:" * 400)
+    assert fstab.resolve(nested, [INNER], DISKS) is None
