@@ -82,6 +82,7 @@ class Bench:
             log=self.log,
             run=self.programs,
             mounted=self.tree.root() if mounted else None,
+            task=task,
         )
 
 

@@ -23,6 +23,9 @@ GRUBENVS = ("/boot/grub2/grubenv", "/boot/grub/grubenv", "/boot/efi/EFI/*/gruben
 GRUBENV_SIZE = 1024
 """Bytes; GRUB writes into the file's blocks and never makes it longer."""
 
+CMDLINE_MAX = 8192
+"""Characters; the kernel takes 2048 or 4096."""
+
 _OPTIONS = r"(?m)^(?P<head>[ \t]*options[ \t]+)(?P<text>[^\r\n]*)"
 _KERNELOPTS = r"(?m)^kernelopts=(?P<text>[^\n]*)$"
 
@@ -46,6 +49,11 @@ def has_options(text: str) -> bool:
 def has_kernelopts(text: str) -> bool:
     """Whether grubenv has a command line"""
     return re.search(_KERNELOPTS, text) is not None
+
+
+def is_cmdline(text: str) -> bool:
+    """Whether /etc/kernel/cmdline has something in it that can be one"""
+    return 0 < len(text.strip()) <= CMDLINE_MAX
 
 
 def change_cmdline(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ READ_AT_BOOT = (
     Place(extlinux.PATHS, extlinux.change, extlinux.has_append),
 )
 SOURCES = (
-    Place(bls.CMDLINES, bls.change_cmdline, bool),
+    Place(bls.CMDLINES, bls.change_cmdline, bls.is_cmdline),
     Place(extlinux.SOURCES, extlinux.change_source, bool),
 )
 """What new entries are made from, beside grub's settings."""

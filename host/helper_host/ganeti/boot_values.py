@@ -28,6 +28,8 @@ def serial_console(text: str) -> str:
     flag = FLAGS.get(text.strip().lower())
     if flag is not None:
         return "auto" if flag else ""
-    if not PORT.fullmatch(text.strip()):
-        raise Invalid("is no serial console", "give yes, no, or one as the kernel names it: ttyS0,115200")
-    return text.strip()
+    # Ganeti's command line takes a comma for the end of the parameter
+    port = re.sub(r"[ :]", ",", text.strip())
+    if not PORT.fullmatch(port):
+        raise Invalid("is no serial console", "give yes, no, or one as the kernel names it, such as ttyS0:115200")
+    return port

@@ -13,8 +13,8 @@ class BootRows(Rows):
         boot_values.serial_console,
         "",
         "Serial console for kernel, boot loader and login: yes (as the hypervisor has it), no to leave the image's, or"
-        " one as the kernel names it",
-        example="ttyS0,115200",
+        " one such as ttyS0:115200",
+        example="yes",
         shown="left as it is",
         option="serial-console.port",
     )
