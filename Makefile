@@ -23,6 +23,8 @@ export DEBIAN_FRONTEND := noninteractive
 
 # Debian packages: the fragments below add theirs. python3-dev, gcc, pkg-config and libvirt-dev build libvirt-python.
 PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
+# what finds labels by a policy, to hold our own matcher against it
+PACKAGES += selinux-utils
 # what the tests hold the renderers' and the swap file's output against
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
 # what reads grub.cfg and grubenv as GRUB does

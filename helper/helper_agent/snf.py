@@ -21,10 +21,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "swap": ("AddSwap",),
     "swap-disk": ("AddSwap",),
     "files": ("EnforcePersonality",),
+    "cleanup": (),
+    "overlay": (),
+    "data-disks": (),
+    "data-mounts": (),
     "selinux": ("SELinuxAutorelabel",),
     "custom": ("RunCustomTask",),
 }
-"""Our task -> the tasks of snf-image that did its work; where one name is for several of ours, it excludes them all."""
+"""Our task -> the tasks of snf-image that did its work, none for what it can't do; where one name is for several of
+ours, it excludes them all."""
 WITHOUT_OURS = (
     "DisableRemoteDesktopConnections",
     "InitializeDatasource",

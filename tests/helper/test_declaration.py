@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from helper_agent import declaration
 from helper_agent.declaration import DeclarationError, Option, OptionError, Task
+from helper_agent.protocol import CONTENT_MAX
 
 GOOD = Task(
     name="org.example.motd",
@@ -203,3 +204,25 @@ def test_what_a_task_needs_is_an_option_of_its_own() -> None:
 def test_has_what_it_needs(values: dict[str, str], default: str | None, expected: bool) -> None:
     task = Task("x", "filesystems", options=(Option("name", "str", "a name", default=default),), needs=("name",))
     assert declaration.has_what_it_needs(task, values) is expected
+
+
+BYTES = Task("org.example.join", "devices", options=(Option("key", "bytes", "its key", secret=True),), api=1)
+
+
+def test_bytes() -> None:
+    assert declaration.problem(BYTES, outside=True) == ""
+    assert declaration.decoded(BYTES, {"key": "AP8=\n", "other": "AP8="}) == {"key": b"\0\xff", "other": "AP8="}
+    assert declaration.decoded(GOOD, {"key": "AP8="}) == {"key": "AP8="}
+    declaration.check_options(BYTES, {"key": b"\0\xff"})
+    assert declaration.from_plain(json.loads(json.dumps(declaration.plain(BYTES)))) == BYTES
+
+
+def test_what_are_no_bytes() -> None:
+    with pytest.raises(OptionError) as caught:
+        declaration.decoded(BYTES, {"key": "canary!"})
+    assert "canary" not in str(caught.value) + caught.value.remedy
+    for value in ("text", 5, [b"a"], bytes(CONTENT_MAX + 1)):
+        with pytest.raises(OptionError, match="takes bytes"):
+            declaration.check_options(BYTES, {"key": value})
+    with_default = BYTES._replace(options=(Option("key", "bytes", "its key", b"x"),))
+    assert "can't have one" in declaration.problem(with_default)

@@ -513,3 +513,52 @@ def test_the_path_is_lent(tree: Tree) -> None:
     assert "tree-path" in caught.value.remedy
     root.lend_path(True)
     assert root.path == str(tree.path)
+
+
+@pytest.mark.root
+def test_attributes_are_set_and_taken_back(tree: Tree) -> None:
+    tree.put("/etc/motd", "x")
+    tree.link("/etc/link", "motd")
+    root = tree.root()
+    assert root.attribute("/etc/motd", "security.selinux") is None
+    assert root.set_attribute("/etc/motd", "security.selinux", b"a\0")
+    assert not root.set_attribute("/etc/motd", "security.selinux", b"a\0")
+    assert root.set_attribute("/etc/link", "security.selinux", b"of the link\0")
+    assert root.set_attribute("/etc", "user.comment", b"b")
+    assert root.attribute("/etc/motd", "security.selinux") == b"a\0"
+    assert os.getxattr(tree / "/etc/link", "security.selinux", follow_symlinks=False) == b"of the link\0"
+    root.begin()
+    root.set_attribute("/etc/motd", "security.selinux", b"c\0")
+    root.set_attribute("/etc/motd", "user.new", b"d")
+    root.rollback()
+    assert root.attribute("/etc/motd", "security.selinux") == b"a\0"
+    assert root.attribute("/etc/motd", "user.new") is None
+    with pytest.raises(FileNotFoundError):
+        root.set_attribute("/nowhere", "user.x", b"")
+    os.mkfifo(tree / "/etc/fifo")
+    with pytest.raises(TaskError, match="a FIFO, not a file"):
+        root.set_attribute("/etc/fifo", "user.x", b"")
+
+
+def test_where_a_path_really_is(tree: Tree) -> None:
+    tree.put("/usr/lib/x", "x")
+    tree.link("/lib", "usr/lib")
+    tree.link("/usr/lib/y", "/../../etc/shadow")
+    root = tree.root()
+    paths = {"/lib/x": "/usr/lib/x", "/lib/y": "/usr/lib/y", "/": "/", "/lib": "/lib"}
+    assert {path: root.real_path(path) for path in paths} == paths
+    with pytest.raises(FileNotFoundError):
+        root.real_path("/lib/z")
+
+
+def test_what_was_made_is_known(tree: Tree) -> None:
+    tree.put("/etc/old", "x")
+    root = tree.root()
+    root.write("/etc/old", "y")
+    assert not root.made
+    root.write("/srv/a/new", "x")
+    root.symlink("old", "/etc/link")
+    os.close(root.create("/swapfile"))
+    root.rename("/etc/old", "/etc/renamed")
+    root.mkdir("/data")
+    assert root.made == ("/srv", "/srv/a", "/srv/a/new", "/etc/link", "/swapfile", "/etc/renamed", "/data")

@@ -14,9 +14,9 @@ from helper_agent import clock, declaration, programs, protocol, taskfile
 from helper_agent.api import Context, Option, Skip, TaskError
 from helper_agent.description import IN_IMAGE, Description
 from helper_agent.net.state import State
-from helper_agent.protocol import Disk, Log, StepStart, TaskFile
+from helper_agent.protocol import Content, Disk, Log, StepStart, TaskFile
 from helper_agent.run import Completed
-from tests.helper.node import JOB, SYSTEM, Node, details, failure, logs, raising, steps
+from tests.helper.node import JOB, SECRET, SYSTEM, Node, details, failure, logs, raising, steps
 from tests.helper.support import INSTANCE
 
 MOTD = b'''"""Say what this machine is"""
@@ -654,3 +654,38 @@ def test_volumes_are_closed_once_nothing_is_mounted(node: Node, monkeypatch: pyt
     node.run()
     assert node.touched[-2:] == ["umount", "volumes closed"] or fails == "umount"
     assert "volumes closed" in node.touched
+
+
+# --- contents ---
+
+
+def test_bytes_come_as_files_beside_the_job(node: Node) -> None:
+    key = f"begin\n{SECRET}\nend\n".encode()
+    seen: list[bytes] = []
+
+    def take(context: Context) -> None:
+        seen.append(context.options.content("key"))
+        context.log.info(f"it is {context.options.content('key').decode()}")
+
+    node.task("join", take, options=(Option("key", "bytes", "a key", secret=True),), needs=("key",))
+    node.task("other", nothing, options=(Option("key", "bytes", "a key"),), needs=("key",))
+    node.payloads["DATA0000.BIN"] = key
+    node.job = node.job._replace(contents=(Content("join", "key", "DATA0000.BIN"),))
+    events = node.run()
+    assert steps(events)[2:-1] == ["join done", "other skipped"]
+    assert seen == [key]
+    assert logs(events, "info") == ["it is begin\n[secret]\nend\n"]
+
+
+def test_bytes_in_an_images_description_are_base64(node: Node) -> None:
+    seen: list[bytes] = []
+    node.task("x", lambda context: seen.append(context.options.content("key")), options=(Option("key", "bytes", ""),))
+    node.description = Description(options={"x": {"key": "AP8="}})
+    node.run()
+    assert seen == [b"\0\xff"]
+
+
+def test_what_is_no_base64_in_an_images_description(node: Node) -> None:
+    node.task("x", nothing, options=(Option("key", "bytes", ""),))
+    node.description = Description(options={"x": {"key": "no base64!"}})
+    assert "is no base64" in str(node.run()[-1])

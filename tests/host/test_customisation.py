@@ -202,7 +202,8 @@ def test_the_agent_runs_what_was_planned(
     motd.only = only
     motd.put("debian-12.qcow2.toml", 'format = 1\nusers = ["debian"]\nskip_tasks = ["hostname"]\n')
     made = motd.job(action, **given)
-    known = registry.ordered([*registry.load(), *outside.from_job(made.job.tasks, made.payloads)])
+    files = {name: content for name, content in made.payloads.items() if isinstance(content, bytes)}
+    known = registry.ordered([*registry.load(), *outside.from_job(made.job.tasks, files)])
     run = tuple(entry.task.name for entry in registry.chosen(known, protocol.decode_job(protocol.encode_job(made.job))))
     assert run == motd.plan(action, **given).wanted
 
@@ -377,3 +378,52 @@ def test_only_ganetis_own_variables_reach_the_helper(bench: Bench) -> None:
     assert all(name.startswith(("INSTANCE_", "NIC_")) or name == "HYPERVISOR" for name in found)
     assert "NIC_0_X" not in found
     assert "canary" not in str(found)
+
+
+# --- contents and disks -----------------------------------------------------------------------------------------------
+
+JOIN = MOTD.replace('Option("token", "str"', 'Option("token", "bytes"')
+
+
+def test_bytes_are_files_of_the_config_drive(bench: Bench) -> None:
+    bench.put("tasks.d/org.example.motd.py", JOIN)
+    secret = f"org.example.motd.token={base64.b64encode(b'canary').decode()}"
+    made = bench.job(task_secrets=secret, file0="/etc/motd=canary")
+    names = {f"{each.task}.{each.option}": each.payload for each in made.job.contents}
+    assert names.keys() == {"files.archive", "org.example.motd.token"}
+    assert made.payloads[names["org.example.motd.token"]] == b"canary"
+    assert "canary" not in str(made.job) + bench.log
+    assert protocol.decode_job(protocol.encode_job(made.job)) == made.job
+
+
+def test_bytes_in_the_settings_are_base64(bench: Bench) -> None:
+    bench.put("tasks.d/org.example.motd.py", JOIN)
+    bench.put("config.toml", '[tasks."org.example.motd"]\ntoken = "AP8="\n')
+    (content,) = (made := bench.job()).job.contents
+    assert made.payloads[content.payload] == b"\0\xff"
+    bench.put("config.toml", '[tasks."org.example.motd"]\ntoken = "no base64!"\n')
+    assert "is no base64" in refusal(bench, "E-SETTINGS")
+
+
+@pytest.mark.parametrize(
+    "given", [{"data_disks": "1:/srv"}, {"swap": "disk:1"}, {"img_properties": properties(SWAP="b")}]
+)
+def test_a_disk_that_the_instance_does_not_have(bench: Bench, given: dict[str, str]) -> None:
+    assert "means disk 1, which the instance doesn't have" in refusal(bench, "E-PARAMETER", **given)
+    assert bench.plan(RENAME, **given)
+
+
+def test_snf_images_swap(bench: Bench) -> None:
+    options = bench.options(img_properties=properties(SWAP="2:512"))
+    assert options["swap-partition"]["size_mib"] == 512
+    assert options["swap-partition"]["number"] == 2
+    assert options["swap"] == {"partition_uuid": options["swap-partition"]["uuid"]}
+    assert bench.options(img_properties=properties(SWAP="2:512"), swap="file:1")["swap"] == {"file_mib": 1}
+    for value in ("a", "2:", "512"):
+        with pytest.raises(ProviderError, match="SWAP"):
+            bench.plan(img_properties=properties(SWAP=value))
+
+
+def test_swap_as_large_as_the_memory(bench: Bench) -> None:
+    bench.variables["INSTANCE_BE_maxmem"] = "768"
+    assert bench.options(swap="file:memory")["swap"] == {"file_mib": 768}

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from helper_agent.api import Context, Skip, Task, TaskError
 from helper_agent.root import Root
 
-TASK = Task(name="selinux", phase="filesystems", actions=("create", "rename"))
+TASK = Task(name="selinux", phase="filesystems")
 
 CONFIG = "/etc/selinux/config"
 LABEL = "security.selinux"

@@ -158,6 +158,8 @@ class Journal(Changes):
         if os.fstat(fd).st_mode != mode:
             os.fchmod(fd, stat.S_IMODE(mode))
         there = attributes(fd)
+        for name in there.keys() - named.keys():
+            os.removexattr(fd, name)
         for name, value in named.items():
             if there.get(name) != value:  # chown takes security.capability away
                 os.setxattr(fd, name, value)

@@ -14,7 +14,7 @@ from helper_agent import clock
 from helper_agent.api import TaskError
 from helper_agent.records import NamedTuple
 from helper_agent.tree.changes import Changes, new_name
-from helper_agent.tree.places import Places, explain, kind, refuse_immutable
+from helper_agent.tree.places import Places, explain, kind, refuse_immutable, reopen
 
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # They sign the content of the file they are on, so on another content they would be wrong
@@ -229,7 +229,7 @@ class Writer:
                 return False
             try:
                 if not stat.S_ISLNK(mode):
-                    self.changes.alters(fd)
+                    self._alters(fd)
                 # Of the inode that is open, even of a symlink: the magic link leads to it and no further
                 os.setxattr(f"/proc/self/fd/{fd}", name, value)
             except PermissionError:
@@ -237,6 +237,14 @@ class Writer:
                     refuse_immutable(fd, path)
                 raise
             return True
+
+    def _alters(self, place: int) -> None:
+        """Note for the journal what a file or folder that is open as a place is like"""
+        fd = reopen(place)
+        try:
+            self.changes.alters(fd)
+        finally:
+            os.close(fd)
 
     def _make(self, folder: int, name: str, path: str, mode: int = 0o755, owner: tuple[int, int] = (0, 0)) -> None:
         try:

@@ -20,7 +20,7 @@ OLD = {
     "img_format": "diskdump",
     "img_passwd": "1Ki77y",
     "img_properties": '{"OSFAMILY":"linux","ROOT_PARTITION":"1","USERS":"root"}',
-    "img_personality": "[]",
+    "os_product_key": "AAAAA-BBBBB",
 }
 
 
@@ -49,12 +49,12 @@ def test_the_os_of_an_instance_is_changed(cluster: Cluster, old_instance: str) -
     gnt(cluster, "modify", "-o", "helper+default", old_instance)
     refused = gnt(cluster, "reinstall", "--force", old_instance, check=False)
     assert refused.returncode != 0
-    assert "not supported by the OS helper: img_personality" in " ".join(
+    assert "not supported by the OS helper: os_product_key" in " ".join(
         f"{refused.text} {refused.stderr.decode()}".split()
     )
-    gnt(cluster, "modify", "-O", "img_personality=default,img_passwd=default", old_instance)
+    gnt(cluster, "modify", "-O", "os_product_key=default,img_passwd=default", old_instance)
     shown = gnt(cluster, "info", old_instance).text
-    assert "img_personality" not in shown and "img_passwd" not in shown
+    assert "os_product_key" not in shown and "img_passwd" not in shown
     assert "img_format" in shown
     words = ["--os-parameters-secret", "img_passwd=1Ki77y"]
     gnt(cluster, "reinstall", "--force", *words, old_instance)
