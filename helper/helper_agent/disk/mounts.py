@@ -36,6 +36,8 @@ class Mounts:
     def __init__(self, path: str = PATH) -> None:
         self.path = path
         self._mounted: list[str] = []
+        self._frozen: dict[str, Filesystem] = {}
+        """Places of snapshots that take changes only while they are mounted here."""
 
     def __enter__(self) -> Mounts:
         return self
@@ -53,6 +55,8 @@ class Mounts:
         """
         attach(device, path, filesystem, options, read_only=read_only)
         self._mounted.append(path)
+        if not read_only and filesystem.set_read_only and filesystem.set_read_only(path, False):
+            self._frozen[path] = filesystem
 
     def add_inside(self, device: str, path: str, filesystem: Filesystem, options: str) -> None:
         """Mount `device` where `path` leads to inside the tree
@@ -109,6 +113,9 @@ class Mounts:
         while self._mounted:
             path = self._mounted.pop()
             try:
+                if path not in self._mounted and (frozen := self._frozen.pop(path, None)):
+                    assert frozen.set_read_only
+                    frozen.set_read_only(path, True)
                 syscalls.umount(path)
             except OSError as error:
                 if error.errno != errno.EBUSY:

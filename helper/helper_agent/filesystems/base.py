@@ -35,6 +35,9 @@ class Filesystem(NamedTuple):
     unsupported: Callable[[str], tuple[str, str] | None] | None = None
     """`unsupported(device)`, asked after a mount that failed: what the kernel can't do with it, and what to do instead;
     None: nothing that is known."""
+    set_read_only: Callable[[str, bool], bool] | None = None
+    """`set_read_only(mounted_at, wanted)`: have a snapshot take no changes, or take them; whether it was otherwise
+    before. None: there is no such thing."""
     grow: Callable[[str, str], None] | None = None
     """`grow(device, mounted_at)`: to the device's size, mounted; raises OSError, or `Offline`. None: it can't grow."""
     grow_offline: Callable[[str, Run, Logger], None] | None = None

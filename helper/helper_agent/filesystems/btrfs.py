@@ -21,6 +21,8 @@ DEVICES, FEATURES = 0x88, 0xBC
 KNOWN = 0x3FFF & ~0x2000
 """Features of kernel 6.1 (fs/btrfs/ctree.h, BTRFS_FEATURE_INCOMPAT_SUPP; bit 13, the extent tree v2, is a draft)."""
 NAMES = {14: "raid-stripe-tree", 16: "simple quotas"}
+GETFLAGS, SETFLAGS, RDONLY = 0x80089419, 0x4008941A, 2
+"""BTRFS_IOC_SUBVOL_GETFLAGS and _SETFLAGS, _IOR and _IOW(0x94, 25 and 26, u64); BTRFS_SUBVOL_RDONLY."""
 SUBVOLUME_INODE = 256
 """The inode number every subvolume's top folder has."""
 SUBVOLUMES_MAX = 256
@@ -76,11 +78,29 @@ def identify(device: str, uuid: str, run: Run, _log: Logger) -> None:
     run(["btrfstune", "-f", "-U", uuid, device], timeout=3600)
 
 
+def set_read_only(path: str, wanted: bool) -> bool:
+    """Whether the subvolume mounted at `path` takes no changes (btrfs-property(8)); whether it was otherwise before
+
+    Raises:
+        OSError
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        (flags,) = struct.unpack("=Q", fcntl.ioctl(fd, GETFLAGS, bytes(8)))
+        if bool(flags & RDONLY) is wanted:
+            return False
+        fcntl.ioctl(fd, SETFLAGS, struct.pack("=Q", flags ^ RDONLY))
+    finally:
+        os.close(fd)
+    return True
+
+
 BTRFS = Filesystem(
     name="btrfs",
     modules=("libcrc32c", "btrfs"),
     look="rescue=nologreplay",
     use="",
+    set_read_only=set_read_only,
     unsupported=unsupported,
     grow=grow,
     identify=identify,
