@@ -25,6 +25,8 @@ export DEBIAN_FRONTEND := noninteractive
 PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 # what the tests hold the renderers' and the swap file's output against
 PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps zstd
+# the network systems whose files we write, run in namespaces of their own, and a router for them
+PACKAGES += netplan.io network-manager isc-dhcp-client dnsmasq-base dbus
 # what assembles our boot code anew, to hold the bytes in the package against it
 PACKAGES += nasm
 # what signs images, and what checks that
