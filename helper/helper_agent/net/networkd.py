@@ -25,7 +25,7 @@ LINKS = {
 
 
 def active(root: Root) -> bool:
-    """Its service is enabled, or netplan has files for it, by which that starts it; files for NetworkManager count more"""
+    """Its service is enabled, or netplan has files for it and starts it by them; files for NetworkManager count more"""
     if not present(root):
         return False
     told = netplan.tells(root)

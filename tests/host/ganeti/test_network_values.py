@@ -15,7 +15,7 @@ def test_each_nic_has_a_parameter_and_an_option() -> None:
 
 
 def test_they_reach_the_task_as_they_are() -> None:
-    given = {"nic0": "  static\t2001:db8::5/64 mtu=9000", "nic1": "none", "default_nic": "dhcp+slaac_dhcp"}
+    given = {"nic0": "  static  2001:db8::5/64 mtu=9000", "nic1": "none", "default_nic": "dhcp+slaac_dhcp"}
     made = as_they_are(parse_values({**given, "network_renderer": "Networkd"}))
     assert made["network"] == {
         "nic0": "static 2001:db8::5/64 mtu=9000",
