@@ -31,6 +31,8 @@ PACKAGES += ifupdown iproute2 systemd btrfs-progs xfsprogs gdisk openssl procps 
 PACKAGES += grub-common
 # volumes and filesystems that the tests make images with
 PACKAGES += cryptsetup-bin f2fs-tools lvm2
+# the network systems whose files we write, run in namespaces of their own, and a router for them
+PACKAGES += netplan.io network-manager isc-dhcp-client dnsmasq-base dbus
 # what assembles our boot code anew, to hold the bytes in the package against it
 PACKAGES += nasm
 # what holds the rules for administrators and the languages that we write against the real thing

@@ -32,13 +32,19 @@ ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def active(root: Root) -> bool:
-    """It has files for networkd, or that is enabled; but not where networkd has files of its own"""
+    """It tells networkd, or could, since that is enabled; but not where networkd has files of its own"""
     if not present(root) or root.glob("/etc/systemd/network/*.network"):
         return False
-    texts = [text for path in files(root) if (text := _uncommented(root, path))]
+    told = tells(root)
+    return told == "networkd" or (not told and root.is_symlink(NETWORKD))
+
+
+def tells(root: Root) -> str:
+    """Which system its files are for: networkd, NetworkManager, "" without files"""
+    texts = [_uncommented(root, path) for path in files(root)]
     if any(NETWORK_MANAGER.search(text) for text in texts):
-        return False
-    return bool(texts) or root.is_symlink(NETWORKD)
+        return "NetworkManager"
+    return "networkd" if texts else ""
 
 
 def present(root: Root) -> bool:
@@ -47,8 +53,12 @@ def present(root: Root) -> bool:
 
 
 def files(root: Root) -> list[str]:
-    """All that it reads"""
-    return [path for folder in (FOLDER, *VENDOR) for path in root.glob(f"{folder}/*.yaml") if root.is_file(path)]
+    """All that it reads; of several with one name, /etc has the one that counts"""
+    found: dict[str, str] = {}
+    for folder in (FOLDER, *VENDOR):
+        for path in root.glob(f"{folder}/*.yaml"):
+            found.setdefault(path.rpartition("/")[2], path)
+    return [path for path in found.values() if root.is_file(path)]
 
 
 def render(state: State) -> Mapping[str, str]:
@@ -78,7 +88,6 @@ def prune(root: Root, log: Logger, keep: Sequence[str] = ()) -> None:
         text = "" if path in keep else _uncommented(root, path)
         if not re.search(r"\bethernets\b", text):
             continue
-        # of two files with one name, /etc has the one that counts
         ours = f"{FOLDER}/{path.rpartition('/')[2]}"
         chosen = {"renderer": "NetworkManager"} if NETWORK_MANAGER.search(text) else {}
         if path == ours and not chosen:

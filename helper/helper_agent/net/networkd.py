@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from helper_agent.api import Logger
-from helper_agent.net import ifupdown
+from helper_agent.net import ifupdown, netplan
 from helper_agent.net.state import HEADER, Address, Interface, State
 from helper_agent.root import Root
 
@@ -25,13 +25,11 @@ LINKS = {
 
 
 def active(root: Root) -> bool:
-    """Its service is enabled, or netplan has files, from which it enables it at boot"""
+    """Its service is enabled, or netplan has files for it and starts it by them; files for NetworkManager count more"""
     if not present(root):
         return False
-    if root.is_symlink(f"{WANTS}/multi-user.target.wants/{UNIT}"):
-        return True
-    files = root.glob("/etc/netplan/*.yaml")
-    return any("NetworkManager" not in root.read_text(path) for path in files if root.is_file(path))
+    told = netplan.tells(root)
+    return told == "networkd" or (not told and root.is_symlink(f"{WANTS}/multi-user.target.wants/{UNIT}"))
 
 
 def present(root: Root) -> bool:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from helper_agent.net import ifupdown, netplan, networkd, networkmanager
+from helper_agent.net import dns, ifupdown, netplan, networkd, networkmanager
+from helper_agent.net.state import State
 from tests.helper.net import live, states
+from tests.helper.support import Tree
 
 pytestmark = pytest.mark.root
 
@@ -64,6 +66,25 @@ def test_ifupdown(tmp_path: Path) -> None:
     with live.started(tmp_path, STATE, script) as namespace:
         assert namespace.differences(STATE) == []
         assert "FAILED" not in namespace.output.read_text()
+
+
+def test_dhclient_puts_our_name_servers_first(tmp_path: Path) -> None:
+    """It writes resolv.conf itself where there is no resolvconf"""
+    state = State((states.KINDS["dhcp"],), STATE.dns_servers, STATE.dns_search)
+    tree = Tree(tmp_path)
+    tree.put("/etc/dhcp/dhclient.conf", Path("/etc/dhcp/dhclient.conf").read_text())
+    dns.apply(tree.root(), state)
+    tree.close()
+    script = """
+    rm -rf /etc/resolv.conf /etc/dhcp/dhclient-enter-hooks.d/resolv*
+    cp etc/dhcp/dhclient.conf /etc/dhcp/
+    dhclient -1 d0
+    """
+    with live.started(tmp_path, state, script) as namespace:
+        assert namespace.differences(state) == []
+        text = namespace.text("/etc/resolv.conf")
+    assert "nameserver 192.0.2.53\nnameserver 10.30.0.1\n" in text
+    assert "search example.org. lab." in text
 
 
 def on_cables(files: Mapping[str, str]) -> dict[str, str]:
