@@ -2,8 +2,8 @@
 
 A block of the file is for an interface by name (profiles go by what answers on the network, not by our own address), so
 `naming` gives it. There is no way to include a file: ours is a part that `settle` puts into the image's, between two
-lines that mark it. What the file can't say (a gateway for IPv6 or outside of the subnet, further addresses of one family,
-since dhcpcd 9 the MTU) is done by /etc/dhcpcd.exit-hook, which dhcpcd runs whenever something changes.
+lines that mark it. What the file can't say (a gateway for IPv6 or outside of the subnet, further addresses of one
+family, since dhcpcd 9 the MTU) is done by /etc/dhcpcd.exit-hook, which dhcpcd runs whenever something changes.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _case(interface: Interface) -> str:
 
 
 def _hooked(interface: Interface, way: Address) -> bool:
-    """Whether a way out is the hook's: dhcpcd finds one outside of the subnet where no other interface has any, alone"""
+    """Whether a way out is the hook's; dhcpcd itself fails at one outside of the subnet beside another interface's"""
     return way.family == 6 or way.on_link or interface.dhcp4
 
 

@@ -1,7 +1,8 @@
-"""Name servers that a renderer's files alone don't bring to the resolver: resolv.conf(5) and systemd-resolved"""
+"""Name servers that a renderer's files alone don't bring to the resolver: resolv.conf(5), resolved, netconfig"""
 
 from __future__ import annotations
 
+from helper_agent.net import netconfig
 from helper_agent.net.state import HEADER, State
 from helper_agent.root import Root
 
@@ -25,6 +26,9 @@ def apply(root: Root, state: State) -> None:
     if root.is_symlink(RESOLVED_WANTED) or root.is_symlink(RESOLVED_WANTED_BEFORE):
         domains = f"Domains={search}\n" if search else ""
         root.write(RESOLVED, f"{HEADER}[Resolve]\nDNS={' '.join(servers)}\n{domains}")
+        return
+    if root.is_file(netconfig.SETTINGS) and netconfig.used(root):
+        netconfig.apply(root, state)
         return
     if root.exists("/sbin/resolvconf") or root.exists("/usr/sbin/resolvconf"):
         return  # makes resolv.conf from the renderer's files
