@@ -194,11 +194,14 @@ class Run:
 
     def _take_task(self, item: registry.Entry, system: Devices) -> None:
         name = item.task.name
+        asked = declaration.has_what_it_needs(item.task, self._job.options.get(name, {}))
+        # a program in the image that replaces the task has its own mind
+        if not asked and not self._replaceable:
+            self._wire.end(name, "skipped", protocol.NOT_ASKED)
+            return
         reason = registry.misfit(item.task, system)
         if name in self._described:
             reason = "the image's description says so"
-        elif not declaration.has_what_it_needs(item.task, self._job.options.get(name, {})):
-            reason = protocol.NOT_ASKED
         if reason:
             self._wire.start(name)
             self._wire.end(name, "skipped", reason)

@@ -58,7 +58,7 @@ class Distro:
     hostname_key = ""
     """Where `hostname_file` is a shell file, the variable that holds the name (Gentoo's OpenRC); "": the name alone."""
 
-    renderers: tuple[str, ...] = ("networkd", "ifupdown")
+    renderers: tuple[str, ...] = ("netplan", "networkd", "ifupdown", "networkmanager")
     """Modules of `helper_agent.net` that can configure its network; the image's content decides between them."""
 
     sshd_config = "/etc/ssh/sshd_config"

@@ -1,4 +1,4 @@
-"""Ubuntu: as Debian; netplan's files become networkd's at boot, so networkd is what its images run"""
+"""Ubuntu: as Debian; netplan tells networkd on servers, and NetworkManager on desktops"""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ SETTINGS = "/etc/dhcpcd.conf"
 HOOK = "/etc/dhcpcd.exit-hook"
 PARTS = {f"{path}.ganeti": path for path in (SETTINGS, HOOK)}
 """Our parts, which are gone when they are in the image's files."""
+RESOLVES = True
 SERVICES = ("dhcpcd", "dhcpcd5")
 PROGRAMS = "/sbin/dhcpcd", "/usr/sbin/dhcpcd", "/usr/bin/dhcpcd"
 BEGIN = HEADER.replace("# ", "# begin: ", 1)

@@ -114,21 +114,36 @@ def _logical_lines(text: str) -> list[str]:
 
 def _interface(state: State, interface: Interface) -> str:
     name, mac = interface.name, interface.mac
-    rename = f"\nrename mac/{mac}/1={name}\n"
-    if not interface.addresses:
-        return f"{rename}allow-hotplug {name}\niface {name} inet dhcp\n"
+    if not interface.managed:
+        return f"\n# {mac} is left down\n"
+    waited_for = interface.addresses and not interface.dhcp4 and interface.ipv6 in ("", "auto")
+    text = f"\nrename mac/{mac}/1={name}\n{'auto' if waited_for else 'allow-hotplug'} {name}\n"
+    common = _option("pre-up", f"ip link set dev {name} mtu {interface.mtu}" if interface.mtu else "")
+    if not interface.ipv6:
+        common += _option("pre-up", f"echo 0 >/proc/sys/net/ipv6/conf/{name}/accept_ra || true")
     dns = _option("dns-nameservers", " ".join(state.dns_servers)) + _option("dns-search", " ".join(state.dns_search))
-    return f"{rename}auto {name}\n" + "".join(_stanza(name, each) + dns for each in interface.addresses)
+    stanzas = [_stanza(name, each, interface.ipv6) for each in interface.addresses]
+    if interface.dhcp4:
+        stanzas.append(f"iface {name} inet dhcp\n")
+    if interface.ipv6 == "dhcp":
+        stanzas.append(f"iface {name} inet6 dhcp\n" + _option("accept_ra", "1"))
+    elif interface.ipv6 == "stateless":
+        stanzas.append(f"iface {name} inet6 auto\n" + _option("privext", "0") + _option("dhcp", "1"))
+    elif interface.ipv6 and not stanzas:
+        stanzas.append(f"iface {name} inet6 auto\n" + _option("privext", "0"))
+    # the first brings the link up, and advertisements are heard from then on
+    return text + stanzas[0] + common + dns + "".join(each + dns for each in stanzas[1:])
 
 
-def _stanza(name: str, address: Address) -> str:
+def _stanza(name: str, address: Address, ipv6: str) -> str:
     # ifupdown declares every gateway on-link (`ip route add default via ... onlink`)
-    return (
+    text = (
         f"iface {name} {'inet' if address.family == 4 else 'inet6'} static\n"
         + _option("address", address.cidr)
         + _option("gateway", address.gateway)
         + _option("metric", str(address.metric or ""))
     )
+    return text + (_option("accept_ra", "1") + _option("autoconf", "1") if address.family == 6 and ipv6 else "")
 
 
 def _option(name: str, value: str) -> str:

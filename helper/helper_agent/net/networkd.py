@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from helper_agent.api import Logger
-from helper_agent.net import ifupdown
+from helper_agent.net import ifupdown, netplan
 from helper_agent.net.state import HEADER, Address, Interface, State
 from helper_agent.root import Root
 
@@ -25,13 +25,11 @@ LINKS = {
 
 
 def active(root: Root) -> bool:
-    """Its service is enabled, or netplan has files, from which it enables it at boot"""
+    """Its service is enabled, or netplan has files for it, by which that starts it; files for NetworkManager count more"""
     if not present(root):
         return False
-    if root.is_symlink(f"{WANTS}/multi-user.target.wants/{UNIT}"):
-        return True
-    files = root.glob("/etc/netplan/*.yaml")
-    return any("NetworkManager" not in root.read_text(path) for path in files if root.is_file(path))
+    told = netplan.tells(root)
+    return told == "networkd" or (not told and root.is_symlink(f"{WANTS}/multi-user.target.wants/{UNIT}"))
 
 
 def present(root: Root) -> bool:
@@ -61,20 +59,30 @@ def settle(root: Root, log: Logger, paths: Sequence[str]) -> None:
 
 def _interface(state: State, interface: Interface) -> str:
     # Type=ether: a VLAN or bridge on top of the interface has the same MAC address
-    text = f"[Match]\nMACAddress={interface.mac}\nType=ether\n\n"
+    text = f"[Match]\nMACAddress={interface.mac}\nType=ether\n"
+    if not interface.managed:
+        return f"{text}\n[Link]\n# Left down\nUnmanaged=yes\n"
+    link = f"MTUBytes={interface.mtu}\n" if interface.mtu else ""
     if not interface.addresses and state.static:
-        text += "[Link]\n# The other interfaces' addresses are enough to be online; there may be no DHCP server here\n"
-        text += "RequiredForOnline=no\n\n"
-    text += "[Network]\n"
-    if not interface.addresses:
-        text += "DHCP=yes\n"
+        link += "# The other interfaces' addresses are enough to be online; there may be no DHCP server here\n"
+        link += "RequiredForOnline=no\n"
+    text += f"\n[Link]\n{link}" if link else ""
+    text += f"\n[Network]\n{_dynamic(interface)}"
     text += "".join(f"Address={address.cidr}\n" for address in interface.addresses)
-    if any(address.family == 6 for address in interface.addresses):
-        text += "IPv6AcceptRA=no\n"
+    text += "" if interface.ipv6 else "IPv6AcceptRA=no\n"
     text += "".join(f"DNS={server}\n" for server in state.dns_servers)
     if state.dns_search:
         text += f"Domains={' '.join(state.dns_search)}\n"
-    return text + "".join(_route(address) for address in interface.addresses if address.gateway)
+    text += "".join(_route(address) for address in interface.addresses if address.gateway)
+    # without these it asks only where a router says that there is a server
+    return text + ("\n[DHCPv6]\nWithoutRA=solicit\n" if interface.ipv6 == "dhcp" else "")
+
+
+def _dynamic(interface: Interface) -> str:
+    """Which of the two DHCP clients may run; for `auto` a router's advertisement starts the second"""
+    if interface.dhcp4:
+        return "DHCP=yes\n" if interface.ipv6 else "DHCP=ipv4\n"
+    return "DHCP=ipv6\n" if interface.ipv6 in ("dhcp", "stateless") else ""
 
 
 def _route(address: Address) -> str:

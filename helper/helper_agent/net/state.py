@@ -101,7 +101,7 @@ def read(nics: Sequence[Nic], options: Mapping[str, Any], warn: Callable[[str], 
         if not re.fullmatch(DOMAIN, domain):
             raise TaskError(f"dns_search has {domain!r}, which is no domain", "list domain names", code="E-OPTION")
     servers = tuple(address(server, "dns_servers") for server in options.get("dns_servers") or ())
-    return State(_ranked(reading.read(nics, options, warn)), servers, search)
+    return State(ranked(reading.read(nics, options, warn)), servers, search)
 
 
 def address(text: str, what: str) -> str:
@@ -118,7 +118,7 @@ def address(text: str, what: str) -> str:
         raise TaskError(f"{what} has {text!r}, which is no IP address", code="E-OPTION") from None
 
 
-def _ranked(interfaces: Sequence[Interface]) -> tuple[Interface, ...]:
+def ranked(interfaces: Sequence[Interface]) -> tuple[Interface, ...]:
     """With metrics, by which the first gateway of a family wins and further ones are spares"""
     gateways = {4: 0, 6: 0}
     result = []

@@ -36,6 +36,9 @@ def run(context: Context) -> None:
     root, options, log = context.root, context.options, context.log
     if not context.instance.nics:
         raise Skip("the instance has no NIC")
+    if context.distro.immutable:
+        log.warning(f"The network stays as the image has it: {context.distro.immutable}")
+        raise Skip("the image's system sets it by itself")
     wanted = state.read(context.instance.nics, options.plain(), log.warning)
     known = context.distro.renderers
     forced = options.text("renderer")
@@ -48,6 +51,8 @@ def run(context: Context) -> None:
             f"The image has none of the network systems that are known here ({', '.join(known)})",
             "install one in the image, or set skip_tasks=network",
         )
+    for words in renderers.lacks(renderer, wanted):
+        log.info(words)
     files = renderer.render(wanted)
     for path, text in files.items():
         root.install(path, text, mode=renderers.mode(renderer))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helper_agent.net.state import Address, Interface, State
+from helper_agent.net.state import Address, Interface, State, ranked
 
 V4 = Address(4, "192.0.2.10", 24, "192.0.2.1", False, 0)
 V6 = Address(6, "2001:db8::10", 64, "2001:db8::1", False, 0)
@@ -31,7 +31,6 @@ KINDS = {
     "host-routes": Interface(
         "nic0", MAC, (V4._replace(prefix=32, on_link=True), V6._replace(prefix=128, on_link=True))
     ),
-    "metric": Interface("nic0", MAC, (V4._replace(metric=100), V6._replace(metric=1124))),
     "mtu": Interface("nic0", MAC, (V4,), mtu=1400),
     "dhcp": Interface("nic0", MAC, (), dhcp4=True),
     "dhcp-auto": Interface("nic0", MAC, (), dhcp4=True, ipv6="auto"),
@@ -47,3 +46,24 @@ KINDS = {
     "none": Interface("nic0", MAC),
 }
 """One interface of each kind that there can be."""
+
+
+def everything() -> State:
+    """All `KINDS` at once, each on a wire of its own: `live` has a router there that offers all it can"""
+    interfaces = [_on_wire(index, each) for index, each in enumerate(KINDS.values())]
+    return State(ranked(interfaces), ("192.0.2.53", "2001:db8::53"), ("example.org", "lab"))
+
+
+def _on_wire(wire: int, interface: Interface) -> Interface:
+    """`interface` as NIC number `wire`, with addresses of that wire"""
+    addresses = []
+    for each in interface.addresses:
+        host, gateway = (
+            text.replace("192.0.2.", f"10.20.{wire}.").replace("2001:db8::", f"2001:db8:20:{wire:x}::")
+            for text in (each.address, each.gateway)
+        )
+        host = host.replace("198.51.100.", f"10.21.{wire}.").replace("2001:db8:1::", f"2001:db8:21:{wire:x}::")
+        gateway = gateway.replace("203.0.113.", f"10.22.{wire}.").replace("2001:db8:ffff::", f"2001:db8:22:{wire:x}::")
+        prefix = 64 if each.prefix == 48 else each.prefix
+        addresses.append(each._replace(address=host, gateway=gateway, prefix=prefix))
+    return interface._replace(name=f"nic{wire}", mac=f"02:00:00:00:01:{wire:02x}", addresses=tuple(addresses))

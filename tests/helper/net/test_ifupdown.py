@@ -35,6 +35,39 @@ def test_dhcp_never_holds_up_the_boot() -> None:
     assert "allow-hotplug nic3\niface nic3 inet dhcp\n" in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "stanzas"),
+    [
+        ("static-auto", ["auto", "inet static"]),
+        ("dual", ["auto", "inet static", "inet6 static"]),
+        ("several", ["auto", "inet static", "inet static", "inet6 static", "inet6 static"]),
+        ("dhcp", ["allow-hotplug", "inet dhcp"]),
+        ("slaac", ["allow-hotplug", "inet6 auto"]),
+        ("dhcp6", ["allow-hotplug", "inet6 dhcp"]),
+        ("stateless", ["allow-hotplug", "inet6 auto"]),
+        ("dhcp-both", ["allow-hotplug", "inet dhcp", "inet6 dhcp"]),
+        ("static-and-dhcp", ["allow-hotplug", "inet static", "inet dhcp"]),
+        ("static-dhcp6", ["allow-hotplug", "inet static", "inet6 dhcp"]),
+        ("none", []),
+    ],
+)
+def test_kinds(kind: str, stanzas: list[str]) -> None:
+    text = ifupdown.render(State((states.KINDS[kind],), (), ()))[ifupdown.OURS]
+    found = [line.replace("iface ", "").replace("nic0", "").strip() for line in text.split("\n")]
+    assert [line for line in found if line.startswith(("auto", "allow", "inet"))] == stanzas
+
+
+@pytest.mark.parametrize(("kind", "accepted"), [("static", False), ("static-auto", True), ("dhcp", False)])
+def test_advertisements(kind: str, accepted: bool) -> None:
+    text = ifupdown.render(State((states.KINDS[kind],), (), ()))[ifupdown.OURS]
+    assert ("pre-up echo 0 >/proc/sys/net/ipv6/conf/nic0/accept_ra || true\n" not in text) is accepted
+
+
+def test_mtu() -> None:
+    text = ifupdown.render(State((states.KINDS["mtu"],), (), ()))[ifupdown.OURS]
+    assert text.count("pre-up ip link set dev nic0 mtu 1400\n") == 1
+
+
 def test_the_name_fits_source_directory() -> None:
     assert os.path.basename(ifupdown.OURS).replace("-", "").isalnum()
 

@@ -42,6 +42,27 @@ def test_nothing_waits_for_dhcp_beside_a_static_address() -> None:
     assert "RequiredForOnline" not in body(State((states.DHCP,), (), ()), "nic3")
 
 
+@pytest.mark.parametrize(
+    ("kind", "lines", "not_there"),
+    [
+        ("static", ["IPv6AcceptRA=no"], "DHCP"),
+        ("static-auto", [], "IPv6AcceptRA"),
+        ("dual", ["Address=192.0.2.10/24", "Address=2001:db8::10/64", "IPv6AcceptRA=no"], "DHCP"),
+        ("dhcp", ["DHCP=ipv4", "IPv6AcceptRA=no"], "[DHCPv6]"),
+        ("dhcp-auto", ["DHCP=yes"], "IPv6AcceptRA"),
+        ("dhcp6", ["DHCP=ipv6", "WithoutRA=solicit"], "IPv6AcceptRA"),
+        ("stateless", ["DHCP=ipv6"], "WithoutRA"),
+        ("static6-slaac", ["Address=2001:db8::10/64"], "IPv6AcceptRA"),
+        ("mtu", ["[Link]", "MTUBytes=1400"], "RequiredForOnline"),
+        ("none", ["Unmanaged=yes"], "[Network]"),
+    ],
+)
+def test_kinds(kind: str, lines: list[str], not_there: str) -> None:
+    text = body(State((states.KINDS[kind],), (), ()), "nic0")
+    assert not {*lines} - {*text.split("\n")}
+    assert not_there not in text
+
+
 def test_enabled_where_it_is_not(tree: Tree) -> None:
     trees.debian12(tree)
     assert not networkd.active(tree.root())
