@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -163,8 +162,8 @@ def busybox(folder: Path) -> str:
 
 def ifupdown_ng(folder: Path) -> str:
     """Debian's package ifupdown-ng, which can't be installed beside ifupdown"""
-    place = Path(os.environ.get("IFUPDOWN_NG", "build/ifupdown-ng")).absolute()
-    assert (place / "sbin/ifupdown").is_file(), "Debian's package ifupdown-ng is not unpacked; `make test` does it"
+    place = Path(__file__).parents[3] / "build/ifupdown-ng"
+    assert (place / "sbin/ifupdown").is_file(), f"{place} is not there; `make build/ifupdown-ng` makes it"
     for name in ("ifup", "ifquery"):
         (folder / name).symlink_to(place / "sbin/ifupdown")
     (folder / "nameif").symlink_to(shutil.which("busybox") or "")
@@ -203,7 +202,7 @@ def test_each_nic_by_its_mac_address(tmp_path: Path, program: object) -> None:
     assert found == {each.mac: applied.wanted(each) for each in interfaces}
 
 
-@pytest.mark.programs
+@pytest.mark.root
 def test_ifquery_names_them(tmp_path: Path) -> None:
     interfaces = (states.STATIC, states.DHCP)
     main_file(tmp_path, interfaces)

@@ -68,7 +68,7 @@ def test_name_servers() -> None:
     assert body("slaac", dns=True).endswith('dns_servers_nic0="192.0.2.53 2001:db8::53"\ndns_search_nic0="a.org b"\n')
 
 
-@pytest.mark.programs
+@pytest.mark.root  # for BusyBox alone, which not every machine has
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shell", [["bash"], ["dash"], ["busybox", "sh"]], ids=lambda shell: shell[-1])
 def test_shells_read_them(kind: str, shell: list[str]) -> None:
