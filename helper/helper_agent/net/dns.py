@@ -1,7 +1,7 @@
 """Name servers that a renderer's files alone don't bring to the resolver
 
-resolv.conf(5) belongs to systemd-resolved, to SUSE's netconfig, to resolvconf or openresolv, or to nobody. DHCP clients that write it
-themselves are told to put our servers before theirs.
+resolv.conf(5) belongs to systemd-resolved, to SUSE's netconfig, to resolvconf or openresolv, or to nobody. DHCP clients
+that write it themselves are told to put our servers before theirs.
 """
 
 from __future__ import annotations

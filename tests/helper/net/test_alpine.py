@@ -65,13 +65,13 @@ def test_all_of_it() -> None:
 
 
 def test_an_interface_that_stays_down_has_no_stanza() -> None:
-    assert "iface" not in alpine.render(State((states.KINDS["none"],), (), ()))[alpine.OURS]
+    assert "iface" not in alpine.render(State((applied.KINDS["none"],), (), ()))[alpine.OURS]
 
 
 def test_dhcpv6_can_not_be_had() -> None:
     with pytest.raises(TaskError, match="DHCPv6"):
-        alpine.render(State((states.KINDS["dhcp6"],), (), ()))
-    assert "no DHCPv6" in alpine.lacks(State((states.KINDS["stateless"],), (), ()))[0]
+        alpine.render(State((applied.KINDS["dhcp6"],), (), ()))
+    assert "no DHCPv6" in alpine.lacks(State((applied.KINDS["stateless"],), (), ()))[0]
 
 
 def test_settled(tree: Tree) -> None:

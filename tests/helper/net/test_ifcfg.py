@@ -82,11 +82,11 @@ def test_files(kind: str) -> None:
     expected["ifcfg-nic0"] = BEGIN + expected["ifcfg-nic0"]
     if "ifcfg-nic0:0" in expected:
         expected["ifcfg-nic0:0"] = f"DEVICE=nic0:0\nONBOOT=yes\nONPARENT=yes\n{expected['ifcfg-nic0:0']}"
-    assert bodies(states.KINDS[kind]) == expected
+    assert bodies(applied.KINDS[kind]) == expected
 
 
 def test_one_that_stays_down_has_a_file_against_networkmanagers_default() -> None:
-    assert bodies(states.KINDS["none"])["ifcfg-nic0"] == (
+    assert bodies(applied.KINDS["none"])["ifcfg-nic0"] == (
         "DEVICE=nic0\nTYPE=Ethernet\nHWADDR=02:00:00:00:00:01\nONBOOT=no\nBOOTPROTO=none\nIPV6INIT=no\n"
     )
 
@@ -98,16 +98,16 @@ def test_name_servers() -> None:
 
 def test_the_address_with_the_gateway_is_the_first() -> None:
     """The scripts compare GATEWAY with the first alone"""
-    several = states.KINDS["several"]
+    several = applied.KINDS["several"]
     text = bodies(several._replace(addresses=tuple(reversed(several.addresses))))["ifcfg-nic0"]
     assert "IPADDR=192.0.2.10\n" in text
     assert "IPADDR1=198.51.100.9\n" in text
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("kind", states.KINDS)
+@pytest.mark.parametrize("kind", applied.KINDS)
 def test_a_shell_reads_them(kind: str) -> None:
-    for name, text in bodies(states.KINDS[kind], dns=True).items():
+    for name, text in bodies(applied.KINDS[kind], dns=True).items():
         if name.startswith("ifcfg-"):
             done = subprocess.run(["bash", "-uc", f"{text}set"], capture_output=True, text=True, check=True)
             assert not done.stderr
@@ -118,7 +118,7 @@ def test_a_shell_reads_them(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["on-link", "on-link6", "metric"])
 def test_the_kernel_takes_the_routes(kind: str) -> None:
     """Each line as the scripts give it to `ip`, after the addresses"""
-    interface = states.KINDS[kind]
+    interface = applied.KINDS[kind]
     script = f"ip link set {interface.name} up\n"
     script += "".join(f"ip address add {address.cidr} dev {interface.name} nodad\n" for address in interface.addresses)
     for name, text in bodies(interface).items():

@@ -16,7 +16,7 @@ OURS = "/etc/conf.d/net.nic0"
 
 def body(kind: str, *, dns: bool = False) -> str:
     """What is set for an interface of a kind"""
-    state = State((states.KINDS[kind],), ("192.0.2.53", "2001:db8::53") if dns else (), ("a.org", "b") if dns else ())
+    state = State((applied.KINDS[kind],), ("192.0.2.53", "2001:db8::53") if dns else (), ("a.org", "b") if dns else ())
     return netifrc.render(state)[OURS].removeprefix(HEADER)
 
 
@@ -82,7 +82,7 @@ def test_shells_read_them(kind: str, shell: list[str]) -> None:
 
 def test_one_that_stays_down_has_no_service(tree: Tree) -> None:
     gentoo(tree)
-    settled(tree, State((states.KINDS["none"],), (), ()))
+    settled(tree, State((applied.KINDS["none"],), (), ()))
     assert not [path for path in tree.files() if "net.nic" in path]
 
 
@@ -118,7 +118,7 @@ def test_settled(tree: Tree) -> None:
 
 def test_dhcpv6_without_dhcpcd_is_said(tree: Tree) -> None:
     gentoo(tree)
-    state = State((states.KINDS["dhcp6"],), (), ())
+    state = State((applied.KINDS["dhcp6"],), (), ())
     assert "dhcpcd" in settled(tree, state).of("warning")[0]
     tree.put("/sbin/dhcpcd")
     assert not settled(tree, state).of("warning")

@@ -54,7 +54,7 @@ def test_all_of_it() -> None:
 
 def variables(kind: str, tmp_path: Path, version: str) -> set[str]:
     """What bash makes of the settings"""
-    text = slackware.render(State((states.KINDS[kind],), (), ()))[slackware.SETTINGS]
+    text = slackware.render(State((applied.KINDS[kind],), (), ()))[slackware.SETTINGS]
     (tmp_path / "rc.inet1").write_text("IPADDRS" if version == "15" else "IPADDR")
     text = text.replace("/etc/rc.d/rc.inet1", str(tmp_path / "rc.inet1"))
     done = subprocess.run(["bash", "-uc", f"{text}set"], capture_output=True, text=True, check=True)

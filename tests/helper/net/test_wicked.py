@@ -8,7 +8,7 @@ import pytest
 from helper_agent.net import dns, netconfig, wicked
 from helper_agent.net.state import HEADER, Interface, State
 from helper_kit import traps, trees
-from tests.helper.net import states
+from tests.helper.net import applied, states
 from tests.helper.support import Recorded, Tree
 
 FOLDER = wicked.FOLDER
@@ -90,7 +90,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_files(kind: str) -> None:
-    assert bodies(states.KINDS[kind]) == KINDS[kind]
+    assert bodies(applied.KINDS[kind]) == KINDS[kind]
 
 
 def test_nothing_waits_for_dhcp_beside_a_static_address() -> None:
@@ -100,9 +100,9 @@ def test_nothing_waits_for_dhcp_beside_a_static_address() -> None:
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("kind", states.KINDS)
+@pytest.mark.parametrize("kind", applied.KINDS)
 def test_a_shell_reads_them(kind: str) -> None:
-    for name, text in bodies(states.KINDS[kind]).items():
+    for name, text in bodies(applied.KINDS[kind]).items():
         if name.startswith("ifcfg-"):
             done = subprocess.run(["bash", "-uc", f"{text}set"], capture_output=True, text=True, check=True)
             assert "BOOTPROTO=" in done.stdout
