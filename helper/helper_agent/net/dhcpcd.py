@@ -89,16 +89,27 @@ def without_part(text: str) -> str:
 
 
 def without_ethernet(text: str) -> str:
-    """dhcpcd.conf without blocks for Ethernet interfaces, and what lets none or only some be configured"""
+    """dhcpcd.conf without blocks for Ethernet interfaces, and with ours among those that it may configure"""
     result: list[str] = []
     dropping = False
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        word, *names = line.split() or [""]
+        word, *names = line.replace(",", " ").split() or [""]
         if word in ("interface", "profile", "ssid"):
             dropping = word == "interface" and bool(names) and PHYSICAL.fullmatch(names[0]) is not None
-        if not dropping and word not in ("allowinterfaces", "denyinterfaces"):
-            result.append(line)
+        if not dropping:
+            result.append(_allowing(word, names) if word in ("allowinterfaces", "denyinterfaces") else line)
     return "".join(result)
+
+
+def _allowing(word: str, names: Sequence[str]) -> str:
+    """A line that says which interfaces dhcpcd may configure, by patterns, so that ours are among them"""
+    import fnmatch
+
+    ours = [name for name in names if re.fullmatch(r"nic\d+", name) or fnmatch.fnmatchcase("nic0", name)]
+    kept = [name for name in names if name not in ours or (word == "allowinterfaces")]
+    if word == "allowinterfaces" and not ours:
+        kept.append("nic*")
+    return f"{word} {' '.join(kept)}\n" if kept else ""
 
 
 def _settings(text: str, ours: str) -> str:

@@ -88,7 +88,7 @@ def test_what_others_tell(kind: str, lines: Sequence[str]) -> None:
 
 
 def test_the_images_own_blocks_go_away(tree: Tree) -> None:
-    before = "allowinterfaces eth0\ninterface eth0\nstatic ip_address=10.0.0.2/8\n\ninterface wlan0\nmetric 300\n"
+    before = "interface eth0\nstatic ip_address=10.0.0.2/8\n\ninterface wlan0\nmetric 300\n"
     void(tree).put(dhcpcd.SETTINGS, DEFAULTS + before)
     tree.put(dhcpcd.HOOK, "echo hello")
     settled(tree, STATE)
@@ -101,6 +101,23 @@ def test_the_images_own_blocks_go_away(tree: Tree) -> None:
     settled(tree, State((states.STATIC,), (), ()))
     assert "nic1" not in tree.text(dhcpcd.SETTINGS)
     assert tree.text(dhcpcd.HOOK) == "echo hello\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("denyinterfaces docker0,veth*\n", "denyinterfaces docker0 veth*\n"),
+        ("denyinterfaces nic4\n", ""),
+        ("denyinterfaces n* wlan0", "denyinterfaces wlan0\n"),
+        ("denyinterfaces *\n", ""),
+        ("allowinterfaces eth0\n", "allowinterfaces eth0 nic*\n"),
+        ("allowinterfaces eth0 nic*\n", "allowinterfaces eth0 nic*\n"),
+        ("  interface eth0\n  metric 5\nprofile x\n", "profile x\n"),
+        ("interface br0\nmetric 5", "interface br0\nmetric 5"),
+    ],
+)
+def test_which_may_be_configured(before: str, after: str) -> None:
+    assert dhcpcd.without_ethernet(before) == after
 
 
 def test_active_and_enabled(tree: Tree) -> None:
