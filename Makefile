@@ -33,6 +33,8 @@ PACKAGES += grub-common
 PACKAGES += cryptsetup-bin f2fs-tools lvm2
 # the network systems whose files we write, run in namespaces of their own, and a router for them
 PACKAGES += netplan.io network-manager isc-dhcp-client dnsmasq-base dbus
+# another of them; it brings no service
+PACKAGES += dhcpcd-base
 # what assembles our boot code anew, to hold the bytes in the package against it
 PACKAGES += nasm
 # what holds the rules for administrators and the languages that we write against the real thing
@@ -94,8 +96,14 @@ unit: $(VENV)/.unit ## the fast tests: some two minutes, no root, no VM
 .PHONY: test
 test: packages $(VENV)/.vm ## every test: unit, VM and the real Ganeti cluster
 	$(MAKE) sweep
-	$(MAKE) helper-image test-images
+	$(MAKE) helper-image test-images $(BUILD)/ifupdown-ng
 	$(PYTHON) -m pytest --no-skips $(PYTEST_ARGS)
+
+# Alpine's ifup, which the tests run; only unpacked, since it can't be installed beside ifupdown
+$(BUILD)/ifupdown-ng: | packages
+	rm -rf $@.new && mkdir -p $@.new
+	cd $@.new && apt-get download -qq ifupdown-ng && dpkg -x *.deb .
+	mv $@.new $@
 
 .PHONY: lint
 lint: $(VENV)/.unit ## ruff and mypy --strict, as the tests run them

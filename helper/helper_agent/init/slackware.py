@@ -59,5 +59,6 @@ def _set(root: Root, service: str, *, executable: bool) -> bool:
     before = stat.S_IMODE(root.stat(path).st_mode)
     after = before | EXECUTABLE if executable else before & ~EXECUTABLE
     if after != before:
-        root.chmod(path, after)
+        # not chmod, which would do it to another name of the file too
+        root.write(path, root.read(path), mode=after)
     return after != before

@@ -2,8 +2,8 @@
 
 A block of the file is for an interface by name (profiles go by what answers on the network, not by our own address), so
 `naming` gives it. There is no way to include a file: ours is a part that `settle` puts into the image's, between two
-lines that mark it. What the file can't say (a gateway for IPv6 or outside of the subnet, further addresses of one family,
-since dhcpcd 9 the MTU) is done by /etc/dhcpcd.exit-hook, which dhcpcd runs whenever something changes.
+lines that mark it. What the file can't say (a gateway for IPv6 or outside of the subnet, further addresses of one
+family, since dhcpcd 9 the MTU) is done by /etc/dhcpcd.exit-hook, which dhcpcd runs whenever something changes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ SETTINGS = "/etc/dhcpcd.conf"
 HOOK = "/etc/dhcpcd.exit-hook"
 PARTS = {f"{path}.ganeti": path for path in (SETTINGS, HOOK)}
 """Our parts, which are gone when they are in the image's files."""
+RESOLVES = True
 SERVICES = ("dhcpcd", "dhcpcd5")
 PROGRAMS = "/sbin/dhcpcd", "/usr/sbin/dhcpcd", "/usr/bin/dhcpcd"
 BEGIN = HEADER.replace("# ", "# begin: ", 1)
@@ -88,16 +89,27 @@ def without_part(text: str) -> str:
 
 
 def without_ethernet(text: str) -> str:
-    """dhcpcd.conf without blocks for Ethernet interfaces, and what lets none or only some be configured"""
+    """dhcpcd.conf without blocks for Ethernet interfaces, and with ours among those that it may configure"""
     result: list[str] = []
     dropping = False
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        word, *names = line.split() or [""]
+        word, *names = line.replace(",", " ").split() or [""]
         if word in ("interface", "profile", "ssid"):
             dropping = word == "interface" and bool(names) and PHYSICAL.fullmatch(names[0]) is not None
-        if not dropping and word not in ("allowinterfaces", "denyinterfaces"):
-            result.append(line)
+        if not dropping:
+            result.append(_allowing(word, names) if word in ("allowinterfaces", "denyinterfaces") else line)
     return "".join(result)
+
+
+def _allowing(word: str, names: Sequence[str]) -> str:
+    """A line that says which interfaces dhcpcd may configure, by patterns, so that ours are among them"""
+    import fnmatch
+
+    ours = [name for name in names if re.fullmatch(r"nic\d+", name) or fnmatch.fnmatchcase("nic0", name)]
+    kept = [name for name in names if name not in ours or (word == "allowinterfaces")]
+    if word == "allowinterfaces" and not ours:
+        kept.append("nic*")
+    return f"{word} {' '.join(kept)}\n" if kept else ""
 
 
 def _settings(text: str, ours: str) -> str:
@@ -158,7 +170,7 @@ def _case(interface: Interface) -> str:
 
 
 def _hooked(interface: Interface, way: Address) -> bool:
-    """Whether a way out is the hook's: dhcpcd finds one outside of the subnet where no other interface has any, alone"""
+    """Whether a way out is the hook's; dhcpcd itself fails at one outside of the subnet beside another interface's"""
     return way.family == 6 or way.on_link or interface.dhcp4
 
 

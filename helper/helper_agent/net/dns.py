@@ -1,13 +1,14 @@
 """Name servers that a renderer's files alone don't bring to the resolver
 
-resolv.conf(5) belongs to systemd-resolved, to resolvconf or openresolv, or to nobody. DHCP clients that write it
-themselves are told to put our servers before theirs.
+resolv.conf(5) belongs to systemd-resolved, to SUSE's netconfig, to resolvconf or openresolv, or to nobody. DHCP clients
+that write it themselves are told to put our servers before theirs.
 """
 
 from __future__ import annotations
 
 import re
 
+from helper_agent.net import netconfig
 from helper_agent.net.state import HEADER, State
 from helper_agent.root import Root
 
@@ -41,6 +42,8 @@ def apply(root: Root, state: State) -> None:
     if root.is_symlink(RESOLVED_WANTED) or root.is_symlink(RESOLVED_WANTED_BEFORE):
         domains = f"Domains={' '.join(state.dns_search)}\n" if state.dns_search else ""
         root.install(RESOLVED, f"{HEADER}[Resolve]\nDNS={' '.join(state.dns_servers)}\n{domains}")
+    elif netconfig.used(root):
+        netconfig.apply(root, state)
     elif any(root.is_file(path) and not root.is_symlink(path) for path in RESOLVCONF):
         _resolvconf(root, state)
     else:

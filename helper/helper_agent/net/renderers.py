@@ -8,6 +8,7 @@ A renderer is a module of this package, named as in `Distro.renderers`, with
 and, where they are not as here,
     `MODE = 0o644`: permission bits of its files
     `RESOLVES = False`: whether its files bring the name servers to the resolver too; otherwise `net.dns` does
+    `lacks(state) -> [words]`: what of the state its system can't do, where that is no error; nothing
 
 Modules are imported when they are asked for, which saves boot time.
 """
@@ -74,6 +75,12 @@ def mode(renderer: Renderer) -> int:
 def resolves(renderer: Renderer) -> bool:
     """Whether its files bring the name servers to the resolver"""
     return bool(getattr(renderer, "RESOLVES", False))
+
+
+def lacks(renderer: Renderer, state: State) -> Sequence[str]:
+    """What of `state` its system can't do"""
+    found: Sequence[str] = renderer.lacks(state) if hasattr(renderer, "lacks") else ()
+    return found
 
 
 def choose(root: Root, names: Sequence[str]) -> str | None:

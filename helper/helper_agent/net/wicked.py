@@ -68,9 +68,9 @@ def settle(root: Root, log: Logger, paths: Sequence[str]) -> None:
         root.remove(path)
         log.info(f"The image's own configuration of an Ethernet interface, {path}, was removed")
     for path in root.glob(f"{FOLDER}/ifroute-*"):
-        if path not in paths and PHYSICAL.fullmatch(path.rpartition("/ifroute-")[2]):
+        if path not in paths and PHYSICAL.fullmatch(path.rpartition("/ifroute-")[2]) and root.is_file(path):
             root.remove(path)
-    if SYSCTL not in paths:
+    if SYSCTL not in paths and root.is_file(SYSCTL):
         root.remove(SYSCTL)
     if root.is_file(ROUTES):
         root.edit(ROUTES, without_default)

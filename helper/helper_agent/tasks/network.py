@@ -62,6 +62,8 @@ def run(context: Context) -> None:
             f"The image has none of the network systems that are known here ({', '.join(known)})",
             "install one in the image, or set skip_tasks=network",
         )
+    for words in renderers.lacks(renderer, wanted):
+        log.info(words)
     files = renderer.render(wanted)
     for path, text in files.items():
         root.install(path, text, mode=renderers.mode(renderer))

@@ -11,7 +11,10 @@ from helper_agent.api import TaskError
 from helper_agent.net.state import Interface
 from tests.helper.net import states
 
-STATIC = {name: each for name, each in states.KINDS.items() if not each.dhcp4 and each.ipv6 in ("", "auto")}
+KINDS = {**states.KINDS}
+"""Those of all renderers, and one that is not the first way out."""
+KINDS["metric"] = Interface("nic0", states.MAC, (states.V4._replace(metric=100), states.V6._replace(metric=1124)))
+STATIC = {name: each for name, each in KINDS.items() if not each.dhcp4 and each.ipv6 in ("", "auto")}
 """Kinds that need nobody on the other end of the link."""
 METRICS = {4: 0, 6: 1024}
 

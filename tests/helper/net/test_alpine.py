@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -50,7 +49,8 @@ def test_all_of_it() -> None:
         "\n"
         "iface nic2 inet manual\n"
         "    pre-up test -e /sys/class/net/nic2 || nameif nic2 02:00:00:00:00:03\n"
-        "    pre-up test ! -w /proc/sys/net/ipv6/conf/nic2/accept_ra || echo 0 > /proc/sys/net/ipv6/conf/nic2/accept_ra\n"
+        "    pre-up test ! -w /proc/sys/net/ipv6/conf/nic2/accept_ra"
+        " || echo 0 > /proc/sys/net/ipv6/conf/nic2/accept_ra\n"
         "    up ip link set dev nic2 up\n"
         "    up ip address add 2001:db8::10/64 dev nic2\n"
         "    up ip -6 route add default via fe80::1 dev nic2\n"
@@ -65,13 +65,13 @@ def test_all_of_it() -> None:
 
 
 def test_an_interface_that_stays_down_has_no_stanza() -> None:
-    assert "iface" not in alpine.render(State((states.KINDS["none"],), (), ()))[alpine.OURS]
+    assert "iface" not in alpine.render(State((applied.KINDS["none"],), (), ()))[alpine.OURS]
 
 
 def test_dhcpv6_can_not_be_had() -> None:
     with pytest.raises(TaskError, match="DHCPv6"):
-        alpine.render(State((states.KINDS["dhcp6"],), (), ()))
-    assert "no DHCPv6" in alpine.lacks(State((states.KINDS["stateless"],), (), ()))[0]
+        alpine.render(State((applied.KINDS["dhcp6"],), (), ()))
+    assert "no DHCPv6" in alpine.lacks(State((applied.KINDS["stateless"],), (), ()))[0]
 
 
 def test_settled(tree: Tree) -> None:
@@ -162,8 +162,8 @@ def busybox(folder: Path) -> str:
 
 def ifupdown_ng(folder: Path) -> str:
     """Debian's package ifupdown-ng, which can't be installed beside ifupdown"""
-    place = Path(os.environ.get("IFUPDOWN_NG", "build/ifupdown-ng")).absolute()
-    assert (place / "sbin/ifupdown").is_file(), "Debian's package ifupdown-ng is not unpacked; `make test` does it"
+    place = Path(__file__).parents[3] / "build/ifupdown-ng"
+    assert (place / "sbin/ifupdown").is_file(), f"{place} is not there; `make build/ifupdown-ng` makes it"
     for name in ("ifup", "ifquery"):
         (folder / name).symlink_to(place / "sbin/ifupdown")
     (folder / "nameif").symlink_to(shutil.which("busybox") or "")
@@ -202,7 +202,7 @@ def test_each_nic_by_its_mac_address(tmp_path: Path, program: object) -> None:
     assert found == {each.mac: applied.wanted(each) for each in interfaces}
 
 
-@pytest.mark.programs
+@pytest.mark.root
 def test_ifquery_names_them(tmp_path: Path) -> None:
     interfaces = (states.STATIC, states.DHCP)
     main_file(tmp_path, interfaces)

@@ -9,7 +9,7 @@ import pytest
 from helper_agent.net import dhcpcd
 from helper_agent.net.state import Interface, State
 from helper_kit import traps
-from tests.helper.net import applied, states
+from tests.helper.net import applied, live, states
 from tests.helper.net.old_trees import void
 from tests.helper.support import Recorded, Tree
 
@@ -34,7 +34,7 @@ def settled(tree: Tree, state: State) -> Recorded:
 
 def test_all_of_it(tree: Tree) -> None:
     void(tree).put(dhcpcd.SETTINGS, DEFAULTS)
-    settled(tree, STATE._replace(interfaces=(*STATE.interfaces, states.KINDS["none"]._replace(name="nic4"))))
+    settled(tree, STATE._replace(interfaces=(*STATE.interfaces, applied.KINDS["none"]._replace(name="nic4"))))
     assert tree.text(dhcpcd.SETTINGS) == (
         "denyinterfaces nic4\n" + DEFAULTS + "\n" + dhcpcd.BEGIN + "interface nic0\n"
         "static ip_address=192.0.2.10/24\n"
@@ -83,12 +83,12 @@ def test_all_of_it(tree: Tree) -> None:
     ],
 )
 def test_what_others_tell(kind: str, lines: Sequence[str]) -> None:
-    text = dhcpcd.render(State((states.KINDS[kind],), (), ()))[f"{dhcpcd.SETTINGS}.ganeti"]
+    text = dhcpcd.render(State((applied.KINDS[kind],), (), ()))[f"{dhcpcd.SETTINGS}.ganeti"]
     assert text.split("\n")[1:-1] == lines
 
 
 def test_the_images_own_blocks_go_away(tree: Tree) -> None:
-    before = "allowinterfaces eth0\ninterface eth0\nstatic ip_address=10.0.0.2/8\n\ninterface wlan0\nmetric 300\n"
+    before = "interface eth0\nstatic ip_address=10.0.0.2/8\n\ninterface wlan0\nmetric 300\n"
     void(tree).put(dhcpcd.SETTINGS, DEFAULTS + before)
     tree.put(dhcpcd.HOOK, "echo hello")
     settled(tree, STATE)
@@ -101,6 +101,23 @@ def test_the_images_own_blocks_go_away(tree: Tree) -> None:
     settled(tree, State((states.STATIC,), (), ()))
     assert "nic1" not in tree.text(dhcpcd.SETTINGS)
     assert tree.text(dhcpcd.HOOK) == "echo hello\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("denyinterfaces docker0,veth*\n", "denyinterfaces docker0 veth*\n"),
+        ("denyinterfaces nic4\n", ""),
+        ("denyinterfaces n* wlan0", "denyinterfaces wlan0\n"),
+        ("denyinterfaces *\n", ""),
+        ("allowinterfaces eth0\n", "allowinterfaces eth0 nic*\n"),
+        ("allowinterfaces eth0 nic*\n", "allowinterfaces eth0 nic*\n"),
+        ("  interface eth0\n  metric 5\nprofile x\n", "profile x\n"),
+        ("interface br0\nmetric 5", "interface br0\nmetric 5"),
+    ],
+)
+def test_which_may_be_configured(before: str, after: str) -> None:
+    assert dhcpcd.without_ethernet(before) == after
 
 
 def test_active_and_enabled(tree: Tree) -> None:
@@ -180,3 +197,25 @@ def test_the_real_dhcpcd_with_several(tmp_path: Path, tree: Tree) -> None:
     interfaces = [each._replace(ipv6="") for each in (states.STATIC, states.SPARE, states.IPV6)]
     found, _ = applied.run(running(tmp_path, tree, interfaces), interfaces, named=True)
     assert found == {each.mac: applied.wanted(each) for each in interfaces}
+
+
+@pytest.mark.root
+def test_the_real_dhcpcd_with_a_router(tmp_path: Path, tree: Tree) -> None:
+    """Every kind of interface at once, and somebody at the other end who offers all there is"""
+    state = states.everything()
+    void(tree).put(dhcpcd.SETTINGS, DEFAULTS.replace("slaac private", "slaac hwaddr"))
+    settled(tree, state)
+    # its own interfaces alone, by nobody's host name and resolv.conf, without asking for seconds who has the address
+    text = f"allowinterfaces nic*\nnoarp\nnodev\nnoipv4ll\n{tree.text(dhcpcd.SETTINGS)}"
+    (tree / dhcpcd.SETTINGS).write_text(text)
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\n{tree.text(dhcpcd.HOOK)}")
+    hook.chmod(0o755)
+    names = "".join(f"ip link set d{index} name {each.name}\n" for index, each in enumerate(state.interfaces))
+    # a veth that dhcpcd sets up itself has no carrier for it; until it is there, nobody may listen to the router
+    names += "".join(f"echo 0 >/proc/sys/net/ipv6/conf/{each.name}/accept_ra\n" for each in state.interfaces)
+    names += "".join(f"ip link set {each.name} up\n" for each in state.interfaces if each.managed)
+    script = f"{names}mkdir -p /run/udev /run/dhcpcd\nmount -t tmpfs none /var/lib/dhcpcd\n"
+    script += f"dhcpcd -f {tree / dhcpcd.SETTINGS} -c {hook} -B &"
+    with live.started(tmp_path, state, script) as namespace:
+        assert namespace.differences(state) == []
