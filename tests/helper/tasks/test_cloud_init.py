@@ -172,7 +172,8 @@ def test_the_network_where_cloud_init_is_not_in_charge(bench: Bench) -> None:
 def test_what_tasks_set_is_pinned(bench: Bench) -> None:
     distro = context(bench).distro
     hostname.run(bench.context(hostname.TASK, distro=distro))
-    password.run(bench.context(password.TASK, {"hashes": ["$6$salt$" + "a" * 86]}, distro=distro))
+    hashes = {"hashes": ["$6$salt$" + "a" * 86]}
+    password.run(bench.context(password.TASK, {**hashes, "users": ["root", "debian"]}, distro=distro))
     pair = {"private_keys": ["x"], "public_keys": ["ssh-ed25519 AAAA web1"]}
     host_keys.run(bench.context(host_keys.TASK, pair, distro=distro))
     pinned = "".join(bench.tree.text(path) for path in bench.tree.files() if "99-instance-helper" in path)
@@ -183,6 +184,15 @@ def test_what_tasks_set_is_pinned(bench: Bench) -> None:
         "ssh_genkeytypes: [ed25519]",
     ):
         assert f"{line}\n" in pinned
+
+
+def test_a_default_user_without_a_password_of_ours_stays_locked(bench: Bench) -> None:
+    distro = context(bench).distro
+    hashes = {"hashes": ["$6$salt$" + "a" * 86]}
+    pinned = bench.tree / "/etc/cloud/cloud.cfg.d/99-instance-helper-password.cfg"
+    for names, there in ((["debian"], True), (["root"], False)):
+        password.run(bench.context(password.TASK, {**hashes, "users": names}, distro=distro))
+        assert pinned.exists() is there
 
 
 FILES = (
