@@ -12,7 +12,7 @@ from helper_agent.api import Context, Skip, TaskError
 from helper_agent.declaration import has_what_it_needs
 from helper_agent.distros import base
 from helper_agent.distros import cloud_init as facts
-from helper_agent.tasks import cloud_init, host_keys, hostname, network, password
+from helper_agent.tasks import cloud_init, host_keys, hostname, locale, network, password
 from helper_kit import traps
 from helper_kit import trees as kit
 from tests.helper.distros import cloud, trees
@@ -174,12 +174,14 @@ def test_what_tasks_set_is_pinned(bench: Bench) -> None:
     hostname.run(bench.context(hostname.TASK, distro=distro))
     hashes = {"hashes": ["$6$salt$" + "a" * 86]}
     password.run(bench.context(password.TASK, {**hashes, "users": ["root", "debian"]}, distro=distro))
+    locale.run(bench.context(locale.TASK, {"lang": "C.UTF-8"}, distro=distro))
     pair = {"private_keys": ["x"], "public_keys": ["ssh-ed25519 AAAA web1"]}
     host_keys.run(bench.context(host_keys.TASK, pair, distro=distro))
     pinned = "".join(bench.tree.text(path) for path in bench.tree.files() if "99-instance-helper" in path)
     for line in (
         "preserve_hostname: true",
         "system_info: {default_user: {lock_passwd: false}}",
+        "locale: false",
         "ssh_deletekeys: false",
         "ssh_genkeytypes: [ed25519]",
     ):
