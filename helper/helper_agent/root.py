@@ -79,6 +79,11 @@ class Root:
         """Let a task have `path`, or not: called by the agent before each task"""
         self._lent = allowed
 
+    def keep(self, folders: Sequence[str], why: str) -> None:
+        """From now on nothing in `folders` is changed, by whatever symlinks a path leads there; `why` is the remedy in
+        the TaskError that says so"""
+        self._places.kept, self._places.kept_why = tuple(folders), why
+
     # --- what is there ---
 
     def stat(self, path: str) -> os.stat_result:

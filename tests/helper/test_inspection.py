@@ -220,7 +220,7 @@ def test_root_partition_none(instance: Instance) -> None:
 @pytest.mark.root
 @pytest.mark.parametrize(
     ("path", "content", "name"),
-    [("/etc/debian_version", "4.0\n", "debian"), ("/etc/redhat-release", "CentOS release 5\n", "rhel")],
+    [("/etc/debian_version", "4.0\n", "debian"), ("/etc/redhat-release", "CentOS release 5\n", "centos")],
 )
 def test_systems_older_than_os_release(path: str, content: str, name: str, instance: Instance) -> None:
     instance.add(disks.build(instance.folder / "disk", "gpt", "ext2", fill=lambda tree: tree.put(path, content)).path)

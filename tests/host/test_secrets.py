@@ -69,6 +69,8 @@ class Node(Bench):
             "task_secrets": f"org.example.join.token='{CANARY} in words'",
             "task_options": "org.example.join.port=4711",
             "custom_task": CODED,
+            "root_password": f"{CANARY} of root",
+            "first_boot": f"echo {CANARY}",
         }
 
     def places(self) -> list[Path]:
@@ -136,6 +138,10 @@ def test_while_it_runs(node: Node) -> None:
         ("custom_task", f"http://me:{CANARY}@127.0.0.1:1/x?key={CANARY}#sha256:{'0' * 64}"),
         ("password", f"{CANARY}\n"),
         ("password_hash", CANARY),
+        ("first_boot", f"{CANARY}\x1b"),
+        ("first_boot_url", f"https://me:{CANARY}@127.0.0.1:1/x?key={CANARY}"),
+        ("ssh_keys_url", f"https://me:{CANARY}@127.0.0.1:1/x?key={CANARY}"),
+        ("ssh_keys_url", f"http://{CANARY} x"),
         ("ssh_keys", f"ssh-ed25519 {CANARY}"),
         ("img_properties", json.dumps({"CUSTOM_TASK": CANARY})),
         ("img_properties", json.dumps({"CUSTOM_TASK": CANARY})[:-2]),

@@ -6,9 +6,10 @@ derivative is a class of a few lines on top of its parent's. `MODULES` says whic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from helper_agent.root import Root
@@ -16,10 +17,65 @@ if TYPE_CHECKING:
 MODULES: Mapping[str, str] = {
     "debian": "debian",
     "raspbian": "debian",
+    "kali": "debian",
+    "parrot": "debian",
+    "pureos": "debian",
+    "mx": "debian",
+    "astra": "debian",
     "ubuntu": "ubuntu",
+    "pop": "ubuntu",
+    "elementary": "ubuntu",
+    "neon": "ubuntu",
+    "zorin": "ubuntu",
     "devuan": "devuan",
+    "rhel": "rhel",
+    "centos": "centos",
+    "almalinux": "alma",
+    "rocky": "rocky",
+    "ol": "oracle",
+    "scientific": "rhel",
+    "eurolinux": "rhel",
+    "virtuozzo": "rhel",
+    "cloudlinux": "rhel",
+    "springdale": "rhel",
+    "fedora": "fedora",
+    "fedora:coreos": "coreos",
+    "rhcos": "coreos",
+    "scos": "coreos",
+    "amzn": "amazon",
+    "opensuse": "opensuse",
+    "opensuse-leap": "opensuse",
+    "opensuse-leap-micro": "opensuse",
+    "opensuse-tumbleweed": "opensuse",
+    "opensuse-slowroll": "opensuse",
+    "opensuse-microos": "opensuse",
+    "suse": "sles",
+    "sles": "sles",
+    "sles_sap": "sles",
+    "sled": "sles",
+    "sle_hpc": "sles",
+    "sle-micro": "sles",
+    "sl-micro": "sles",
+    "arch": "arch",
+    "archarm": "arch",
+    "endeavouros": "arch",
+    "manjaro": "arch",
+    "artix": "artix",
+    "alpine": "alpine",
+    "postmarketos": "alpine",
+    "gentoo": "gentoo",
+    "funtoo": "gentoo",
+    "calculate": "gentoo",
+    "slackware": "slackware",
+    "salix": "slackware",
+    "void": "void",
+    "nixos": "nixos",
+    "guix": "guix",
+    "flatcar": "flatcar",
+    "coreos": "flatcar",
 }
-"""os-release ID -> module of this package; files are imported when they are needed, which saves boot time."""
+"""os-release ID, or ID:VARIANT_ID -> module of this package; files are imported when they are needed, which saves boot
+time. Linux Mint is not here: it says by ID_LIKE whether it is made of Ubuntu or of Debian."""
 
 LIBCRYPTS = (
     "/lib/*-linux-*/libcrypt.so.[12]",
@@ -33,6 +89,9 @@ LIBCRYPT_MAX = 4 * 1024 * 1024
 
 UNIVERSAL = ("$1$", "$5$", "$6$")
 """Prefixes of password hashes that every libc of the last fifteen years verifies (crypt(5))."""
+MUSL = "/lib/ld-musl-*.so.1"
+MUSL_KNOWS = ("$2a$", "$2b$", "$2x$", "$2y$")
+"""What musl's crypt(3), which is in its libc, knows beside `UNIVERSAL`."""
 
 
 class Distro:
@@ -58,8 +117,9 @@ class Distro:
     hostname_key = ""
     """Where `hostname_file` is a shell file, the variable that holds the name (Gentoo's OpenRC); "": the name alone."""
 
-    renderers: tuple[str, ...] = ("networkd", "ifupdown")
-    """Modules of `helper_agent.net` that can configure its network; the image's content decides between them."""
+    renderers: tuple[str, ...] = ("netplan", "networkd", "ifupdown", "networkmanager", "dhcpcd")
+    """Modules of `helper_agent.net` that can configure its network, the usual one first; the image's content decides
+    between them."""
 
     sshd_config = "/etc/ssh/sshd_config"
     """Where sshd's configuration is."""
@@ -94,12 +154,44 @@ class Distro:
     immutable = ""
     """Why files below /etc that are written now don't last, or are of no use (NixOS, Guix); "" where they are."""
 
+    hostname_also: tuple[str, ...] = ()
+    """Further files that hold the hostname alone, written where they exist, since they count more there."""
+    first_boot = False
+    """Whether the system sets itself up at its first boot and knows that by the machine ID that isn't there yet
+    (Ignition): then it must not get an empty one."""
+
     def __init__(self, os_release: Mapping[str, str]) -> None:
         self.id = os_release.get("ID", "") or "linux"
         self.ids = (self.id, *os_release.get("ID_LIKE", "").split())
         """os-release's ID and what the system says it is like."""
         self.version = os_release.get("VERSION_ID", "")
+        self.base_version = self.version
+        """Of the system that it is a rebuild of, which facts go by; a rebuild may count in its own way."""
         self.name = os_release.get("PRETTY_NAME", "") or os_release.get("NAME", "") or self.id
+
+    def look(self, root: Root) -> None:
+        """Settle the facts that the image's content decides; called once by `detect`"""
+
+    def before(self, *version: int) -> bool:
+        """Whether the system's version is known, and lower than `version`; a rolling one is as new as can be"""
+        parts = self.base_version.split(".")
+        numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 9]
+        return bool(numbers) and numbers < list(version)
+
+    def lasts(self, root: Root, path: str) -> bool:  # noqa: ARG002
+        """Whether what is written to `path` now is still there after the system has booted; see `immutable`"""
+        return True
+
+    def keeps_passwords(self, root: Root) -> bool:  # noqa: ARG002
+        """Whether a password that is set in shadow(5) is still there after the system has booted"""
+        return True
+
+    def host_key_owner(self, root: Root) -> tuple[int, int | str]:
+        """Permission bits and group of sshd's private keys in this image, which may lack `host_key_group`"""
+        group = self.host_key_group
+        if group and re.search(rf"^{group}:", root.read_text_or("/etc/group"), re.M):
+            return self.host_key_mode, group
+        return (0o600, 0) if group else (self.host_key_mode, 0)
 
     def verifies(self, root: Root, hashed: str) -> bool:
         """Whether the image's crypt(3) knows the method of the password hash `hashed`
@@ -110,6 +202,8 @@ class Distro:
         prefix = hashed[: hashed.find("$", 1) + 1] if hashed.startswith("$") else ""
         if prefix in UNIVERSAL or not prefix:
             return bool(prefix)
+        if prefix in MUSL_KNOWS and root.glob(MUSL):
+            return True
         words = (prefix.encode() + b"\0", prefix[:-1].encode() + b"\0")  # libxcrypt calls one of them $sha1
         libraries = {path for pattern in LIBCRYPTS for path in root.glob(pattern) if root.is_file(path)}
         contents = (root.read(path, limit=LIBCRYPT_MAX) for path in sorted(libraries))
@@ -117,15 +211,26 @@ class Distro:
 
 
 def detect(os_release: Mapping[str, str], root: Root | None = None) -> Distro:
-    """The distribution that an image's os-release(5) speaks of: its ID, else the first known ID it is like
+    """The distribution that an image's os-release(5) speaks of: its ID, else the first known ID it is like, else what
+    its older release files say
 
-    Never fails: `Distro.known` is False where only the fallback is left. Without an os-release, `root` is asked.
+    Never fails: `Distro.known` is False where only the fallback is left.
     """
-    if not os_release and root is not None and root.is_file("/etc/debian_version"):
-        os_release = {"ID": "debian", "VERSION_ID": root.read_text("/etc/debian_version").strip()}
+    older: Mapping[str, str] = {}
     fallback = Distro(os_release)
-    module = next((MODULES[name] for name in fallback.ids if name in MODULES), None)
-    if module is None:
-        return fallback
-    distro: Distro = import_module(f"helper_agent.distros.{module}").DISTRO(os_release)
-    return distro
+    module = _module(os_release, fallback.ids)
+    if module is None and root is not None:
+        from helper_agent import release
+
+        older = release.older(root)
+        os_release = os_release or older
+        module = MODULES.get(older.get("ID", ""))
+    distro = import_module(f"helper_agent.distros.{module}").DISTRO(os_release) if module else Distro(os_release)
+    if root is not None:
+        distro.look(root)
+    return cast(Distro, distro)
+
+
+def _module(os_release: Mapping[str, str], ids: tuple[str, ...]) -> str | None:
+    names = (f"{ids[0]}:{os_release.get('VARIANT_ID', '')}", *ids)
+    return next((MODULES[name] for name in names if name in MODULES), None)

@@ -8,7 +8,8 @@ from helper_agent.distros.debian import Debian
 class Devuan(Debian):
     """Devuan 2 and later"""
 
-    renderers = ("ifupdown",)
+    renderers = ("ifupdown", "networkmanager", "dhcpcd")
+    keyboard_files = ("/etc/default/keyboard",)
 
 
 DISTRO = Devuan

@@ -85,7 +85,7 @@ def write(root: Root, path: str, lang: str) -> None:
         return
     root.set_key(path, KEYS.get(path, "LANG"), f'"{lang}"' if path in KEYS else lang)
     # update-locale(8) takes LANGUAGE away as well where it doesn't fit
-    language = re.compile(rf"\s*LANGUAGE=\"?{re.escape(re.split('[._@]', lang)[0])}\b.*")
+    language = re.compile(rf"\s*LANGUAGE=\"?{re.escape(re.split('[._@]', lang)[0])}(?![A-Za-z]).*")
     if not any(language.fullmatch(line) for line in _lines(root, path)):
         root.set_key(path, "LANGUAGE", None)
     root.set_key(path, "LC_ALL", None)

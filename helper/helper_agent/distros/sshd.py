@@ -13,6 +13,8 @@ from helper_agent.distros.users import User
 from helper_agent.records import NamedTuple
 from helper_agent.root import Root
 
+VENDOR = "/usr/etc"
+"""Below it openSUSE and others have what counts where the file below /etc doesn't exist."""
 DROP_IN = "/etc/ssh/sshd_config.d/00-instance-helper.conf"
 """The first value that sshd reads counts, so this is to come before the files of others, 50-cloud-init.conf among
 them."""
@@ -39,7 +41,7 @@ def lines(root: Root, path: str) -> list[Line]:
         TaskError: the file, or one it includes, is not a regular file
     """
     found: list[Line] = []
-    _read(root, path, found, 0)
+    _read(root, read_from(root, path), found, 0)
     return found
 
 
@@ -81,6 +83,9 @@ def write(root: Root, path: str, wanted: Mapping[str, str]) -> None:
 
 
 def _set(root: Root, path: str, wanted: Mapping[str, str]) -> None:
+    package = read_from(root, path)
+    if package != path or root.is_symlink(path):  # what is below /usr stays, and may not be written at all
+        root.write(path, root.read(package), mode=0o600, follow=False)
     for keyword, value in wanted.items():
         root.set_key(path, keyword, value, separator=" ", ignore_case=True)
 
@@ -89,13 +94,19 @@ def exceptions(root: Root, path: str, keyword: str) -> list[str]:
     """Match lines of the main file below which `keyword` stands: for those users or addresses ours doesn't count"""
     found: list[str] = []
     match = ""
-    for line in root.read_text_or(path).split("\n"):
+    for line in root.read_text_or(read_from(root, path)).split("\n"):
         words = _words(line)
         if words and words[0].lower() == "match":
             match = " ".join(words)
         elif words and match and words[0].lower() == keyword.lower() and match not in found:
             found.append(match)
     return found
+
+
+def read_from(root: Root, path: str) -> str:
+    """The file that sshd reads: `path`, or what its package has in that one's place"""
+    vendors = VENDOR + path.removeprefix("/etc")
+    return vendors if not root.exists(path) and root.exists(vendors) else path
 
 
 def first(found: dict[str, list[list[str]]], keyword: str, default: list[str]) -> list[str]:

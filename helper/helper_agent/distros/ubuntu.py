@@ -1,4 +1,4 @@
-"""Ubuntu: as Debian; netplan's files become networkd's at boot, so networkd is what its images run"""
+"""Ubuntu: as Debian, but netplan's files are what its images have; networkd or NetworkManager reads what it makes"""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from helper_agent.distros.debian import Debian
 
 
 class Ubuntu(Debian):
-    """Ubuntu 18.04 and later"""
+    """Ubuntu 14.04 and later; before 17.10 it has ifupdown"""
+
+    admin_groups = ("sudo", "admin")
 
 
 DISTRO = Ubuntu

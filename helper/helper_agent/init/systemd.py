@@ -120,7 +120,7 @@ def _install(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _wanted(unit: str, install: list[tuple[str, str]]) -> Iterator[str]:
-    """The links that its [Install] asks for; multi-user.target's where it says nothing"""
+    """The links that its [Install] asks for"""
     kinds = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
     for key, word in install:
         if key in kinds:

@@ -11,8 +11,9 @@ from helper_agent.api import TaskError
 from helper_agent.root import Root
 
 NAME = "SysV init"
-FOLDERS = ("/etc/rc.d", "/etc")
-"""Where init.d and rcN.d are: Red Hat has links to the first, Debian the second."""
+LAYOUTS = (("/etc/rc.d/init.d", "/etc/rc.d", "../init.d/"), ("/etc/init.d", "/etc/init.d", "../"))
+"""Folder of the scripts, folder of those for the runlevels, and how a link there leads to a script: Red Hat, SUSE."""
+DEBIAN = ("/etc/init.d", "/etc", "../init.d/")
 LEVELS = "2345"
 ORDER, ORDER_LATE = 20, 99
 """Numbers of links, where the script says nothing (update-rc.d's default) and for what has to come last."""
@@ -32,7 +33,7 @@ SCRIPT = """#!/bin/sh
 
 case "$1" in
 start)
-	"{path}" && rm -f {folder}/rc?.d/S??{name}
+	"{path}" && rm -f {levels}/rc?.d/S??{name}
 	;;
 esac
 """
@@ -40,7 +41,7 @@ esac
 
 def installed(root: Root, service: str) -> bool:
     """See `base.Init`"""
-    return root.is_file(f"{_folder(root)}/init.d/{service}")
+    return root.is_file(f"{_layout(root)[0]}/{service}")
 
 
 def is_enabled(root: Root, service: str) -> bool:
@@ -50,16 +51,16 @@ def is_enabled(root: Root, service: str) -> bool:
 
 def enable(root: Root, service: str) -> bool:
     """See `base.Init`; in the runlevels that its script names"""
+    scripts, folder, up = _layout(root)
     if not installed(root, service):
-        raise TaskError(f"The image has no service {service} in {_folder(root)}/init.d", "install it in the image")
+        raise TaskError(f"The image has no service {service} in {scripts}", "install it in the image")
     if is_enabled(root, service):
         return False
-    folder = _folder(root)
-    levels, order = _asked(root.read_text(f"{folder}/init.d/{service}"))
+    levels, order = _asked(root.read_text(f"{scripts}/{service}"))
     for level in levels:
         for link in root.glob(f"{folder}/rc{level}.d/K??{_name(service)}"):
             root.remove(link)
-        root.symlink(f"../init.d/{service}", f"{folder}/rc{level}.d/S{order:02}{service}")
+        root.symlink(f"{up}{service}", f"{folder}/rc{level}.d/S{order:02}{service}")
     _depend(root, service)
     return True
 
@@ -71,21 +72,21 @@ def disable(root: Root, service: str) -> bool:
         folder, _, name = link.rpartition("/")
         order = max(1, 100 - int(name[1:3])) if name[1:3].isdigit() else 1
         root.remove(link)
-        if folder[-3:] != "S.d":
-            root.symlink(f"../init.d/{service}", f"{folder}/K{order:02}{service}")
+        if not folder.endswith("S.d"):
+            root.symlink(f"{_layout(root)[2]}{service}", f"{folder}/K{order:02}{service}")
     return bool(links)
 
 
 def install_oneshot(root: Root, name: str, description: str, path: str) -> None:
     """See `base.Init`"""
-    folder = _folder(root)
-    text = SCRIPT.format(name=name, description=description, path=path, folder=folder)
-    root.install(f"{folder}/init.d/{name}", text, mode=0o755)
+    scripts, levels, _ = _layout(root)
+    text = SCRIPT.format(name=name, description=description, path=path, levels=levels)
+    root.install(f"{scripts}/{name}", text, mode=0o755)
     enable(root, name)
 
 
-def _folder(root: Root) -> str:
-    return next(folder for folder in FOLDERS if root.is_dir(f"{folder}/init.d") or folder == FOLDERS[-1])
+def _layout(root: Root) -> tuple[str, str, str]:
+    return next((each for each in LAYOUTS if root.is_dir(each[0]) and root.is_dir(f"{each[1]}/rc3.d")), DEBIAN)
 
 
 def _name(service: str) -> str:
@@ -94,7 +95,7 @@ def _name(service: str) -> str:
 
 
 def _links(root: Root, service: str, kind: str) -> list[str]:
-    return root.glob(f"{_folder(root)}/rc[2345S].d/{kind}??{_name(service)}")
+    return root.glob(f"{_layout(root)[1]}/rc[2345S].d/{kind}??{_name(service)}")
 
 
 def _asked(script: str) -> tuple[str, int]:

@@ -77,8 +77,8 @@ def with_block(text: str, lines: Sequence[str]) -> str:
     end = "\r\n" if "\r\n" in text else "\n"
     before = text.split(end)
     block = [BEGIN, *lines, END]
-    if BEGIN in before and END in before[before.index(BEGIN) :]:
-        start = before.index(BEGIN)
-        return end.join((*before[:start], *block, *before[before.index(END, start) + 1 :]))
+    starts = [number for number, line in enumerate(before) if line == BEGIN and END in before[number:]]
+    if starts:
+        return end.join((*before[: starts[-1]], *block, *before[before.index(END, starts[-1]) + 1 :]))
     head = before[:-1] if before[-1] == "" else before
     return end.join((*head, *block, ""))

@@ -38,6 +38,8 @@ RENDERERS: Mapping[str, Renderer] = {"ifupdown": ifupdown, "networkd": networkd}
 
 
 def choose(root: Root, names: Sequence[str]) -> str | None:
-    """Of the distribution's `names` the first that the image runs, else the first that is installed, else None"""
+    """Of the distribution's `names` the first that the image runs, else the first that is installed, else None; names
+    that nothing is known of here are passed over"""
+    names = [name for name in names if name in RENDERERS]
     running = next((name for name in names if RENDERERS[name].active(root)), None)
     return running or next((name for name in names if RENDERERS[name].present(root)), None)

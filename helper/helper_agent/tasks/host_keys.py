@@ -19,6 +19,7 @@ TASK = Task(
 )
 
 FOLDER = "/etc/ssh"
+PROGRAMS = ("/usr/sbin/sshd", "/usr/bin/sshd")
 KINDS = {"ssh-ed25519": "ed25519", "ecdsa-sha2-nistp256": "ecdsa", "ssh-rsa": "rsa"}
 """First word of a public key -> the name in `ssh_host_NAME_key` (ssh-keygen -A)."""
 
@@ -32,18 +33,19 @@ def run(context: Context) -> None:
     keys = {KINDS.get(line.split(" ", 1)[0], ""): pair for line, *pair in zip(public, public, private, strict=False)}
     if len(public) != len(private) or "" in keys:
         raise TaskError("The host keys don't fit each other or are of an unknown kind", code="E-OPTION")
-    if not root.is_dir(FOLDER) or not (root.exists(distro.sshd_config) or root.exists("/usr/sbin/sshd")):
+    if not any(map(root.exists, (sshd.read_from(root, distro.sshd_config), *PROGRAMS, *root.glob(f"{FOLDER}/*_key")))):
         raise Skip("the image has no OpenSSH server")
     listed = [words[0] for words in sshd.settings(root, distro.sshd_config).get("hostkey", []) if words[0][:1] == "/"]
     paths = {path: _kind(path) for path in listed} or {f"{FOLDER}/ssh_host_{kind}_key": kind for kind in keys}
     if not any(kind in keys for kind in paths.values()):
         kinds = ", ".join(keys)
         raise TaskError(f"None of the image's HostKey lines is for a key of kind {kinds}", "add one to its sshd_config")
+    mode, group = distro.host_key_owner(root)
     # New before old: a run that fails in between leaves an image whose sshd can start
     for path, kind in paths.items():
         if kind in keys:
             line, text = keys[kind]
-            root.write(path, text.rstrip("\n") + "\n", mode=distro.host_key_mode, uid=0, gid=0)
+            root.write(path, text.rstrip("\n") + "\n", mode=mode, uid=0, gid=group)
             root.write(f"{path}.pub", line.rstrip("\n") + "\n", mode=0o644, uid=0, gid=0)
     written = {name for path, kind in paths.items() if kind in keys for name in (path, f"{path}.pub")}
     for path in {*root.glob(f"{FOLDER}/ssh_host_*_key*"), *paths, *(f"{path}.pub" for path in paths)} - written:

@@ -1,16 +1,18 @@
 """Set the hostname
 
-The hostname file gets the name's first label and /etc/hosts the whole name beside it, as Debian's installer does it:
-`hostname` then prints `web1` and `hostname --fqdn` prints `web1.example.org`. The image's old name goes away.
+Where and how is the distribution's affair. On Debian the hostname file gets the name's first label and /etc/hosts the
+whole name beside it, as its installer does it: `hostname` then prints `web1` and `hostname --fqdn` prints
+`web1.example.org`. The image's old name goes away.
 """
 
 from __future__ import annotations
 
 import re
 
-from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.api import Context, Option, Skip, Task, TaskError
 from helper_agent.distros import cloud_init
 from helper_agent.net import hosts
+from helper_agent.release import parse_os_release
 
 TASK = Task(
     name="hostname",
@@ -25,15 +27,25 @@ NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9](
 
 
 def run(context: Context) -> None:
-    """Write the hostname file and the name's lines in hosts"""
+    """Write the name's lines in hosts and the hostname file"""
     root, distro = context.root, context.distro
     name = (context.options.text("name") or context.instance.name).rstrip(".")
     if not NAME.fullmatch(name):
         raise TaskError(f"{name!r} is no valid hostname", "use letters, digits, dots and hyphens", code="E-OPTION")
-    old = next((line for line in _lines(root.read_text_or(distro.hostname_file)) if line), "")
+    file, key = distro.hostname_file, distro.hostname_key
+    if not distro.lasts(root, file):
+        context.log.warning(f"The hostname stays as it is: {distro.immutable}")
+        raise Skip("the image's system sets it by itself")
+    text = root.read_text_or(file)
+    old = parse_os_release(text).get(key, "") if key else next((line for line in _lines(text) if line), "")
     # hosts first: after a failure between the two, the old name is still known and a second run completes both
-    root.write(HOSTS, hosts.renamed(root.read_text_or(HOSTS, hosts.EMPTY), old, name, distro.own_address))
-    root.write(distro.hostname_file, f"{name if distro.hostname_is_fqdn else name.partition('.')[0]}\n")
+    if distro.lasts(root, HOSTS):
+        root.write(HOSTS, hosts.renamed(root.read_text_or(HOSTS, hosts.EMPTY), old, name, distro.own_address))
+    written = name if distro.hostname_is_fqdn else name.partition(".")[0]
+    if key:
+        root.set_key(file, key, f'"{written}"')
+    for path in (() if key else (file,)) + tuple(path for path in distro.hostname_also if root.exists(path)):
+        root.write(path, f"{written}\n")
     cloud_init.pin(root, "hostname", "preserve_hostname: true")
 
 

@@ -6,7 +6,7 @@ Between two comments, so that a second run replaces them. The system's own name 
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Task
-from helper_agent.distros import cloud_init
+from helper_agent.distros import cloud_init, lasting
 from helper_agent.net import hosts
 
 TASK = Task(
@@ -24,6 +24,7 @@ FILE = "/etc/hosts"
 def run(context: Context) -> None:
     """Write them, at the file's end where there were none of ours"""
     root, lines = context.root, context.options.items("lines")
+    lasting.need(context, FILE)
     root.write(FILE, hosts.with_block(root.read_text_or(FILE, hosts.EMPTY), lines))
     # images of Debian's cloud team have it on: at each boot the file would be made anew from a template
     cloud_init.pin(root, "hosts", "manage_etc_hosts: false")

@@ -6,7 +6,7 @@ For the console, in the file that the system has for it, and for X11, where the 
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Task, TaskError
-from helper_agent.distros import keyboards
+from helper_agent.distros import keyboards, lasting
 
 TASK = Task(
     name="keyboard",
@@ -28,5 +28,6 @@ def run(context: Context) -> None:
             f"Where {context.distro.name} has the keyboard's layout is not known",
             "leave keyboard out, or use first_boot",
         )
+    lasting.need(context, path)
     form(root, path, layout, variant, context.log)
     context.log.info(f"Keyboard {context.options.text('layout')} in {path}")

@@ -28,6 +28,8 @@ def run(context: Context) -> None:
         raise Skip("root has no password in the image")
     shadow.replace(root, "root", LOCKED)
     context.log.info("Root's password is locked")
+    if not context.distro.keeps_passwords(root):
+        context.log.warning(f"It is until the first boot: {context.distro.immutable}")
     if not logins.by_password(root) and not logins.by_key(root, context.distro):
         context.log.warning(
             "Nobody can log in: root's password is locked, and no user in the image has a password or an SSH key"

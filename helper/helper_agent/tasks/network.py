@@ -39,6 +39,9 @@ def run(context: Context) -> None:
         log.info(f"cloud-init {version}: {'; '.join(f'{each.mac} {_words(each)}' for each in wanted.interfaces)}")
         return
     name = renderers.choose(root, context.distro.renderers)
+    if context.distro.immutable:
+        log.warning(f"The network stays as the image has it: {context.distro.immutable}")
+        raise Skip("the image's system sets it by itself")
     if name is None:
         if not wanted.static:
             raise Skip("no network system in the image that is known here; it may do DHCP by itself")

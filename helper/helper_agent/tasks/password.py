@@ -50,6 +50,8 @@ def run(context: Context) -> None:
         if user.shell.rpartition("/")[2] in users.NO_LOGIN:
             context.log.warning(f"The shell of {user.name} is {user.shell}, so nobody can log in as this user")
     cloud_init.keep_password(root, [user.name for user in found])
+    if not context.distro.keeps_passwords(root):
+        context.log.warning(f"The password lasts until the first boot: {context.distro.immutable}")
     context.log.info(f"Password set for {', '.join(user.name for user in found)}")
 
 

@@ -40,7 +40,12 @@ def run(context: Context) -> None:
         )
     keys = _by_user(context.options.items("keys"), context.options.items("users"))
     for user in users.find(root, list(keys)):
-        _install(root, user, sshd.user_path(pattern, user), keys[user.name])
+        path = sshd.user_path(pattern, user)
+        if not context.distro.lasts(root, path):
+            raise TaskError(
+                f"{path}, where the image's sshd looks for keys, is not to be written", context.distro.immutable
+            )
+        _install(root, user, path, keys[user.name])
         _open(context, settings, user)
         _warn(context, settings, user)
     context.log.info(f"Keys installed for {', '.join(keys)}")

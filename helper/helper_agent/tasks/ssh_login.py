@@ -8,7 +8,7 @@ a password: what an image's own root can do is not widened.
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Skip, Task, TaskError
-from helper_agent.distros import cloud_init, logins, sshd
+from helper_agent.distros import cloud_init, lasting, logins, sshd
 
 TASK = Task(
     name="ssh-login",
@@ -35,8 +35,9 @@ def run(context: Context) -> None:
     passwords = options.text("passwords")
     if passwords not in ("yes", "no"):
         raise TaskError(f"passwords={passwords!r} is neither yes nor no", "give one of them", code="E-OPTION")
-    if not root.is_file(config):
+    if not root.is_file(sshd.read_from(root, config)):
         raise Skip("the image has no OpenSSH server")
+    lasting.need(context, config)
     wanted = {PASSWORDS: passwords}
     if passwords == "no":
         wanted |= dict.fromkeys(ASKING, "no")

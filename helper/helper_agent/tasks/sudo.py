@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from helper_agent.api import Context, Option, Task, TaskError
-from helper_agent.distros import groups, users
+from helper_agent.distros import groups, lasting, users
 from helper_agent.distros.users import User
 from helper_agent.root import Root
 
@@ -42,6 +42,7 @@ def run(context: Context) -> None:
     """Write the rules, and the groups"""
     root, distro = context.root, context.distro
     wanted = users.find(root, context.options.items("names"), "sudo")
+    lasting.need(context, SUDOERS[0], DOAS)
     how = _rules(root, wanted)
     there = groups.read(root)
     group = next((name for name in distro.admin_groups if name in there), "")

@@ -7,6 +7,7 @@ zone's name get it, where they are there.
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.distros import lasting
 from helper_agent.root import Root
 
 TASK = Task(
@@ -29,6 +30,7 @@ def run(context: Context) -> None:
     """Write the link and the names"""
     root, distro, zone = context.root, context.distro, context.options.text("zone")
     file = f"{ZONES}/{zone}"
+    lasting.need(context, LOCALTIME)
     if root.is_file(file) and root.read(file).startswith(MAGIC):
         _link(root, file)
     elif zone in UTC and not root.is_dir(ZONES):
@@ -45,7 +47,7 @@ def run(context: Context) -> None:
 
 
 def _link(root: Root, file: str) -> None:
-    if root.stat("/etc").st_dev != root.stat(file).st_dev:
+    if root.is_dir("/etc") and root.stat("/etc").st_dev != root.stat(file).st_dev:
         # /usr on a filesystem of its own may be mounted after the first program has asked for the time
         root.write(LOCALTIME, root.read(file), mode=0o644, follow=False)
         return

@@ -33,6 +33,9 @@ class Places:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.kept: tuple[str, ...] = ()
+        """Folders below which nothing is changed."""
+        self.kept_why = ""
 
     def open(self, path: str, flags: int) -> int:
         """`path` opened inside the tree
@@ -108,12 +111,26 @@ class Places:
             except OSError:  # EINVAL: no symlink; ENOENT: nothing yet; the rest comes up again when it is used
                 target = None
             if target is None:
+                try:
+                    self.refuse_kept(folder, asked)
+                except BaseException:
+                    os.close(folder)
+                    raise
                 return folder, name
             os.close(folder)
             links -= 1
             if links < 0:
                 raise TaskError(f"{asked} in the image is a symlink that leads in a circle")
             path = target if target.startswith("/") else f"{parent}/{target}"
+
+    def refuse_kept(self, fd: int, path: str) -> None:
+        """Raise a TaskError where what is open as `fd` is one of the folders `kept`, or below one"""
+        if not self.kept:
+            return
+        tree = os.readlink(f"/proc/self/fd/{self.fd}").rstrip("/")
+        place = os.readlink(f"/proc/self/fd/{fd}")
+        if any(f"{place}/".startswith(f"{tree}{folder}/") for folder in self.kept):
+            raise TaskError(f"{path} in the image is part of what its system never changes", self.kept_why)
 
     def _folder(self, path: str, make: Make | None, links: int) -> int:
         try:

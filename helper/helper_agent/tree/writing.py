@@ -201,6 +201,7 @@ class Writer:
     def alter(self, path: str, mode: int | None, owner: tuple[int, int] | None) -> None:
         """As `Root.chmod` and `Root.chown`"""
         with self._places.opened_kind(path, stat.S_IFREG, stat.S_IFDIR) as fd:
+            self._places.refuse_kept(fd, path)
             try:
                 self.changes.alters(fd)
                 if owner is not None:
@@ -219,6 +220,8 @@ class Writer:
         except PermissionError:
             refuse_immutable(folder, f"The folder of {path}")
             raise
+        except OSError as error:
+            explain(error, path)  # the target of a symlink may be too long a name
         self.changes.made(folder, name)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:

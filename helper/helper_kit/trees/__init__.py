@@ -11,7 +11,38 @@ from typing import Any
 
 from helper_kit.fake_tree import Tree
 
-NAMES = ("alpine", "arch", "debian", "devuan", "fedora", "opensuse", "rocky", "ubuntu")
+NAMES = (
+    "alma",
+    "alpine",
+    "amazon",
+    "amazon-2",
+    "arch",
+    "artix",
+    "centos-6",
+    "centos-7",
+    "coreos",
+    "debian",
+    "devuan",
+    "fedora",
+    "flatcar",
+    "gentoo",
+    "gentoo-systemd",
+    "guix",
+    "nixos",
+    "opensuse",
+    "opensuse-tumbleweed",
+    "oracle",
+    "rocky",
+    "rocky-8",
+    "rocky-10",
+    "slackware",
+    "sles",
+    "sles-11",
+    "ubuntu",
+    "void",
+    "void-musl",
+)
+"""A file, or after the hyphen one of its variants."""
 
 
 def build(tree: Tree, name: str) -> Tree:
@@ -22,6 +53,10 @@ def build(tree: Tree, name: str) -> Tree:
     """
     if name not in NAMES:
         raise ValueError(f"there is no tree of {name!r}; there are: {', '.join(NAMES)}")
-    module: Any = import_module(f"{__name__}.{name}")
-    module.build(tree)
+    file, _, variant = name.partition("-")
+    module: Any = import_module(f"{__name__}.{file}")
+    if variant:
+        module.VARIANTS[variant](tree)
+    else:
+        module.build(tree)
     return tree

@@ -8,6 +8,7 @@ from helper_kit.fake_tree import Tree
 
 ELF = b"\x7fELF"
 """In the place of a program or a library."""
+UNIT = "[Unit]\nDescription={}\n\n[Install]\nWantedBy=multi-user.target\n"
 
 
 def os_release(tree: Tree, fields: Mapping[str, str]) -> None:
@@ -55,7 +56,7 @@ def systemd(tree: Tree, *services: str) -> None:
 
 def enabled(tree: Tree, service: str) -> None:
     """A service that its package brought and that starts at boot"""
-    tree.put(f"/usr/lib/systemd/system/{service}.service", f"[Unit]\nDescription={service}\n")
+    tree.put(f"/usr/lib/systemd/system/{service}.service", UNIT.format(service))
     tree.link(
         f"/etc/systemd/system/multi-user.target.wants/{service}.service", f"/usr/lib/systemd/system/{service}.service"
     )

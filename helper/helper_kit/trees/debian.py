@@ -104,7 +104,7 @@ def build(tree: Tree) -> None:
     tree.put("/etc/debian_version", "12.12\n")
     tree.put("/etc/hostname", "debian\n")
     tree.put("/etc/hosts", HOSTS)
-    base.systemd(tree)
+    base.systemd(tree, "ssh")
     tree.put("/var/lib/dbus/machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n")
     tree.put("/usr/lib/systemd/system/systemd-networkd.service", "[Unit]\n")
     tree.put("/usr/lib/systemd/system/systemd-networkd.socket", "[Unit]\n")

@@ -1,4 +1,4 @@
-"""openSUSE Leap 15.6: wicked, files of packages in /usr/etc"""
+"""openSUSE Leap 15.6 with wicked, Tumbleweed with NetworkManager and packages' files in /usr/etc"""
 
 from __future__ import annotations
 
@@ -41,11 +41,27 @@ Subsystem\tsftp\t/usr/lib/ssh/sftp-server
 LIBXCRYPT = b"\x7fELF...$6$\0$5$\0$y$\0$gy$\0$7$\0"
 
 
+TUMBLEWEED = {
+    "NAME": "openSUSE Tumbleweed",
+    "ID": "opensuse-tumbleweed",
+    "ID_LIKE": "opensuse suse",
+    "VERSION_ID": "20240612",
+    "PRETTY_NAME": "openSUSE Tumbleweed",
+}
+SSHD_INCLUDES = "Include /etc/ssh/sshd_config.d/*.conf\nInclude /usr/etc/ssh/sshd_config.d/*.conf\n"
+
+
 def build(tree: Tree) -> None:
-    """All of it"""
+    """Leap"""
     base.os_release(tree, OS_RELEASE)
+    common(tree)
+    wicked(tree)
+
+
+def common(tree: Tree) -> None:
+    """What SUSE Linux Enterprise has too"""
     base.users(tree, PASSWD, SHADOW, GROUP)
-    base.systemd(tree, "sshd", "wicked")
+    base.systemd(tree, "sshd")
     tree.put("/etc/hostname", "localhost\n")
     tree.link("/etc/HOSTNAME", "hostname")
     tree.put("/etc/hosts", HOSTS)
@@ -55,7 +71,29 @@ def build(tree: Tree) -> None:
     tree.put("/etc/ssh/sshd_config", SSHD_CONFIG, mode=0o640)
     tree.folder("/etc/ssh/sshd_config.d")
     base.host_keys(tree)
+    tree.put("/etc/fstab", "UUID=3f2b1c52-8a55-4f3c-9a0e-0d7b6b1c2d3e / btrfs defaults 0 0\n")
+
+
+def wicked(tree: Tree) -> None:
+    """wicked and its files"""
+    base.enabled(tree, "wicked")
     tree.put("/usr/sbin/wicked", base.ELF, mode=0o755)
     tree.put("/etc/sysconfig/network/config", 'NETCONFIG_DNS_STATIC_SEARCHLIST=""\nNETCONFIG_DNS_STATIC_SERVERS=""\n')
     tree.put("/etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp'\nSTARTMODE='auto'\n", mode=0o600)
-    tree.put("/etc/fstab", "UUID=3f2b1c52-8a55-4f3c-9a0e-0d7b6b1c2d3e / btrfs defaults 0 0\n")
+
+
+def tumbleweed(tree: Tree) -> None:
+    """sshd_config is the package's, until somebody makes one in /etc"""
+    base.os_release(tree, TUMBLEWEED)
+    base.merged_usr(tree)
+    common(tree)
+    (tree / "/etc/ssh/sshd_config").unlink()
+    (tree / "/etc/HOSTNAME").unlink()
+    text = SSHD_CONFIG.replace("Include /etc/ssh/sshd_config.d/*.conf\n", SSHD_INCLUDES)
+    tree.put("/usr/etc/ssh/sshd_config", text, mode=0o640)
+    base.enabled(tree, "NetworkManager")
+    tree.put("/usr/sbin/NetworkManager", base.ELF, mode=0o755)
+    tree.folder("/etc/NetworkManager/system-connections")
+
+
+VARIANTS = {"tumbleweed": tumbleweed}

@@ -39,16 +39,30 @@ X11Forwarding yes
 PrintMotd no
 """
 LIBXCRYPT = b"\x7fELF...$6$\0$5$\0$y$\0$gy$\0$7$\0"
+GLIBC_CRYPT = b"\x7fELF...$6$\0$5$\0"
 SELINUX = "SELINUX=enforcing\nSELINUXTYPE=targeted\n"
 
 
 def common(tree: Tree, user: str) -> None:
     """All but what names the system; `user` is the one whom its cloud images make"""
+    users(tree, user)
+    base.systemd(tree, "sshd", "NetworkManager")
+    tree.put("/usr/sbin/NetworkManager", base.ELF, mode=0o755)
+    tree.put("/etc/NetworkManager/NetworkManager.conf", "[main]\n#plugins=keyfile\n\n[logging]\n")
+    tree.folder("/etc/NetworkManager/system-connections")
+    rest(tree)
+
+
+def users(tree: Tree, user: str) -> None:
+    """Folders and accounts"""
     base.merged_usr(tree)
     base.users(tree, PASSWD.format(user=user), SHADOW.format(user=user), GROUP.format(user=user))
     # 0000 in truth, which without root a test could not read
     (tree / "/etc/shadow").chmod(0o600)
-    base.systemd(tree, "sshd", "NetworkManager")
+
+
+def rest(tree: Tree) -> None:
+    """What goes with any network system"""
     tree.put("/etc/hosts", HOSTS)
     tree.put("/usr/lib64/libcrypt.so.2.0.0", LIBXCRYPT)
     tree.link("/usr/lib64/libcrypt.so.2", "libcrypt.so.2.0.0")
@@ -56,8 +70,32 @@ def common(tree: Tree, user: str) -> None:
     tree.put("/etc/ssh/sshd_config", SSHD_CONFIG, mode=0o600)
     tree.put("/etc/ssh/sshd_config.d/50-redhat.conf", SSHD_DROP_IN, mode=0o600)
     base.host_keys(tree)
-    tree.put("/usr/sbin/NetworkManager", base.ELF, mode=0o755)
-    tree.put("/etc/NetworkManager/NetworkManager.conf", "[main]\n#plugins=keyfile\n\n[logging]\n")
-    tree.folder("/etc/NetworkManager/system-connections")
     tree.put("/etc/selinux/config", SELINUX)
     tree.put("/etc/fstab", "UUID=3f2b1c52-8a55-4f3c-9a0e-0d7b6b1c2d3e / xfs defaults 0 0\n")
+
+
+def older_sshd(tree: Tree) -> None:
+    """sshd before it had drop-ins (release 8), and glibc's own crypt (release 7)"""
+    (tree / "/etc/ssh/sshd_config.d/50-redhat.conf").unlink()
+    (tree / "/etc/ssh/sshd_config.d").rmdir()
+    keys = "".join(f"HostKey /etc/ssh/ssh_host_{kind}_key\n" for kind in ("rsa", "ecdsa", "ed25519"))
+    config = SSHD_CONFIG.replace("Include /etc/ssh/sshd_config.d/*.conf\n", keys)
+    tree.put("/etc/ssh/sshd_config", f"{config}{SSHD_DROP_IN}", mode=0o600)
+    (tree / "/usr/lib64/libcrypt.so.2").unlink()
+    (tree / "/usr/lib64/libcrypt.so.2.0.0").unlink()
+    tree.put("/usr/lib64/libcrypt.so.1", GLIBC_CRYPT)
+
+
+def ssh_keys(tree: Tree) -> None:
+    """The group that may read host keys, until release 9"""
+    group = tree.text("/etc/group")
+    tree.put("/etc/group", group.replace("nobody:", "ssh_keys:x:999:\nnobody:"))
+
+
+def network_scripts(tree: Tree) -> None:
+    """A file of the older form, which NetworkManager reads too until release 8"""
+    tree.put(
+        "/etc/sysconfig/network-scripts/ifcfg-eth0",
+        "DEVICE=eth0\nBOOTPROTO=dhcp\nONBOOT=yes\nTYPE=Ethernet\nUSERCTL=no\n",
+    )
+    tree.put("/etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo\nIPADDR=127.0.0.1\nONBOOT=yes\n")

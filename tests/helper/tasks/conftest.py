@@ -24,6 +24,11 @@ class Make(Protocol):
     ) -> Context: ...
 
 
+STORES = ("guix", "nixos")
+"""Systems whose files below /etc are made from one description."""
+SYSTEMS = tuple(name for name in builder.NAMES if name not in STORES)
+
+
 class System(Protocol):
     """`system("alpine")` fills `bench.tree` with one of `helper_kit.trees.NAMES`, and makes contexts on it"""
 

@@ -87,3 +87,29 @@ def test_long_nonsense_takes_no_time(part: str) -> None:
         except Invalid:
             pass
     assert time.monotonic() - began < 5
+
+
+def test_a_line_may_be_for_one_user() -> None:
+    text = f"admin: {ED}\\nops:\t{RSA} me\n{ED}\n_x.y-z:{ED}\n# admin: {ED}\nadmin: # nothing"
+    lines = authorized_keys.parse(text)
+    assert lines == (f"admin: {ED}", f"ops: {RSA} me", ED, f"_x.y-z: {ED}")
+    assert [authorized_keys.user_of(line) for line in lines] == ["admin", "ops", "", "_x.y-z"]
+
+
+def test_an_option_is_no_user() -> None:
+    for line in (f'command="admin: x" {ED}', f'from="*:*",no-pty {ED}', f"restrict {ED}"):
+        assert authorized_keys.parse(line) == (line,)
+        assert authorized_keys.user_of(line) == ""
+
+
+@pytest.mark.parametrize(
+    "line", ["admin:", "admin: x", "-x: " + ED, "a b: " + ED, "admin: ops: " + ED, "a" * 33 + ": " + ED]
+)
+def test_what_is_no_line_for_a_user(line: str) -> None:
+    with pytest.raises(Invalid, match="line 1"):
+        authorized_keys.parse(line)
+
+
+def test_a_list_from_elsewhere_may_not_choose_users() -> None:
+    with pytest.raises(Invalid):
+        authorized_keys.parse(f"root: {ED}", users=False)

@@ -46,3 +46,18 @@ def test_a_method_that_the_library_lacks(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ProviderError) as caught:
         passwords.hashes("canary")
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("method", sorted(passwords.NAMED))
+def test_methods_that_snf_image_has_names_for(method: str) -> None:
+    (made,) = passwords.hashes("correct horse", method)
+    assert made.startswith(passwords.NAMED[method])
+    code = "import crypt, sys; made = sys.stdin.readline().strip(); print(crypt.crypt('correct horse', made) == made)"
+    argv = ["python3", "-W", "ignore", "-c", code]
+    done = subprocess.run(argv, input=made.encode(), capture_output=True, check=True)
+    assert done.stdout == b"True\n", "libcrypt itself takes the password for that hash"
+
+
+def test_bcrypt_is_not_cheap() -> None:
+    assert passwords.hashes("x", "blowfish")[0].startswith("$2b$10$")

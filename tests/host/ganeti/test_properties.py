@@ -165,3 +165,11 @@ def test_any_text_is_taken_or_refused(text: str) -> None:
         read(parse(text), None)
     except Invalid as refused:
         assert refused.why and refused.remedy
+
+
+def test_the_method_for_passwords() -> None:
+    found = wishes('{"passwd_hashing_method":"sha256"}')
+    assert found.all == {"PASSWD_HASHING_METHOD": "sha256"}
+    assert found.remarks == ()
+    with pytest.raises(Invalid, match="has for PASSWD_HASHING_METHOD a value that is not known"):
+        parse('{"PASSWD_HASHING_METHOD":"crc32"}')

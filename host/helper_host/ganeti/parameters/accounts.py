@@ -107,4 +107,5 @@ class AccountRows(Rows):
         example="no",
         shown="left as it is",
         option="ssh-login.passwords",
+        sets=("ssh-login.users_have_one", "ssh-login.root_has_one"),
     )

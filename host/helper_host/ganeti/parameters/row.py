@@ -62,7 +62,7 @@ class Parameter(Generic[T]):
         """Other parameters that can't be set with it."""
         self.option = option
         """TASK.OPTION that gets its value as it is; "" where more has to be done (`options.MAKERS`)."""
-        self.sets = (option,) if option else sets
+        self.sets = (option, *sets) if option else sets
         """The options, TASK.OPTION, that it is the way to set."""
         self.aliases = aliases
         """By the names that other OS providers have for it."""
