@@ -157,7 +157,8 @@ def check_boots(machine: Machine) -> tuple[Path, Path]:
             assert "10.77.0.101/24" in each
             assert "default via 10.77.0.2 dev nic0" in each
             assert "failed: " not in each
-            assert "Valid cloud-config" in each
+        # cloud-init's copy of the data source, by which it judges, is gone at the end of the first boot
+        assert "Valid cloud-config" in second
         log = (var / "log/cloud-init.log").read_text()
         assert not re.findall(r".*(?:WARNING|ERROR|CRITICAL|Traceback).*", log)
         assert CANARY not in log

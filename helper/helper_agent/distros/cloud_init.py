@@ -6,6 +6,8 @@ something is to go through it, it gets a seed of its data source NoCloud.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from helper_agent.root import Root
 
 CONFIG = "/etc/cloud/cloud.cfg"
@@ -50,6 +52,33 @@ def unpin(root: Root, topic: str) -> None:
 
 def _path(topic: str) -> str:
     return f"{FOLDER}/99-instance-helper-{topic}.cfg"
+
+
+def keep_password(root: Root, names: Sequence[str]) -> None:
+    """Where the user that it makes by default is among `names`, it leaves that one's password as it is; or nothing
+
+    It would lock the account, even one that is there. That is for others to keep: a later version unlocks it instead.
+    """
+    if default_user(root) in names:
+        pin(root, "password", "system_info: {default_user: {lock_passwd: false}}")
+    else:
+        unpin(root, "password")
+
+
+def default_user(root: Root) -> str:
+    """Name of the user that it makes by default, "" where its settings don't say
+
+    Raises:
+        TaskError: one of them is a trap
+    """
+    import re
+
+    found = ""
+    for path in (CONFIG, *root.glob(f"{FOLDER}/*.cfg")):
+        text = root.read_text_or(path)
+        if match := re.search(r"^ *default_user: *\n+ +name: *[\"']?([^\s\"'#]+)", text, re.MULTILINE):
+            found = match[1]
+    return found
 
 
 def lacks(root: Root) -> str:

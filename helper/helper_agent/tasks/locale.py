@@ -7,7 +7,7 @@ here to make a locale that it lacks: that one is put on the list of those to be 
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Task
-from helper_agent.distros import lasting, locales
+from helper_agent.distros import cloud_init, lasting, locales
 
 TASK = Task(
     name="locale",
@@ -24,6 +24,7 @@ def run(context: Context) -> None:
     path = next((path for path in files if root.is_file(path)), files[0])
     lasting.need(context, path)
     locales.write(root, path, lang)
+    cloud_init.pin(root, "locale", "locale: false")
     context.log.info(f"Locale {lang} in {path}")
     if not locales.has(root, lang):
         listed = locales.wish(root, lang)

@@ -49,10 +49,9 @@ def run(context: Context) -> None:
             context.log.warning(f"The account of {user.name} has expired; its password was set, but nobody can log in")
         if user.shell.rpartition("/")[2] in users.NO_LOGIN:
             context.log.warning(f"The shell of {user.name} is {user.shell}, so nobody can log in as this user")
+    cloud_init.keep_password(root, [user.name for user in found])
     if not context.distro.keeps_passwords(root):
         context.log.warning(f"The password lasts until the first boot: {context.distro.immutable}")
-    # cloud-init would lock the user that it makes by default, even one that is there
-    cloud_init.pin(root, "password", "system_info: {default_user: {lock_passwd: false}}")
     context.log.info(f"Password set for {', '.join(user.name for user in found)}")
 
 

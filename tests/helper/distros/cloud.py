@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from helper_kit.testing import Tree
 
+SYSTEM = "system_info:\n   distro: any\n   default_user:\n     name: debian\n     lock_passwd: True\n"
 OLD = "11111111-old-instance"
 
 
 def install(tree: Tree, python: str = "/usr/bin/python3") -> Tree:
     """cloud-init on `tree`, with what an instance has left in the image"""
     tree.put("/usr/bin/cloud-init", f"#!{python}\n# EASY-INSTALL-ENTRY-SCRIPT\n", mode=0o755)
-    tree.put("/etc/cloud/cloud.cfg", "users:\n   - default\n")
+    tree.put("/etc/cloud/cloud.cfg", f"users:\n   - default\n{SYSTEM}")
     tree.put("/etc/cloud/cloud.cfg.d/05_logging.cfg", "_log: []\n")
     if (tree / "/etc/alpine-release").exists():
         tree.link("/etc/runlevels/boot/cloud-init-local", "/etc/init.d/cloud-init-local")

@@ -12,7 +12,7 @@ from helper_agent.api import Context, Skip, TaskError
 from helper_agent.declaration import has_what_it_needs
 from helper_agent.distros import base
 from helper_agent.distros import cloud_init as facts
-from helper_agent.tasks import cloud_init, host_keys, hostname, network, password
+from helper_agent.tasks import cloud_init, host_keys, hostname, locale, network, password
 from helper_kit import traps
 from helper_kit import trees as kit
 from tests.helper.distros import cloud, trees
@@ -172,17 +172,29 @@ def test_the_network_where_cloud_init_is_not_in_charge(bench: Bench) -> None:
 def test_what_tasks_set_is_pinned(bench: Bench) -> None:
     distro = context(bench).distro
     hostname.run(bench.context(hostname.TASK, distro=distro))
-    password.run(bench.context(password.TASK, {"hashes": ["$6$salt$" + "a" * 86]}, distro=distro))
+    hashes = {"hashes": ["$6$salt$" + "a" * 86]}
+    password.run(bench.context(password.TASK, {**hashes, "users": ["root", "debian"]}, distro=distro))
+    locale.run(bench.context(locale.TASK, {"lang": "C.UTF-8"}, distro=distro))
     pair = {"private_keys": ["x"], "public_keys": ["ssh-ed25519 AAAA web1"]}
     host_keys.run(bench.context(host_keys.TASK, pair, distro=distro))
     pinned = "".join(bench.tree.text(path) for path in bench.tree.files() if "99-instance-helper" in path)
     for line in (
         "preserve_hostname: true",
         "system_info: {default_user: {lock_passwd: false}}",
+        "locale: false",
         "ssh_deletekeys: false",
         "ssh_genkeytypes: [ed25519]",
     ):
         assert f"{line}\n" in pinned
+
+
+def test_a_default_user_without_a_password_of_ours_stays_locked(bench: Bench) -> None:
+    distro = context(bench).distro
+    hashes = {"hashes": ["$6$salt$" + "a" * 86]}
+    pinned = bench.tree / "/etc/cloud/cloud.cfg.d/99-instance-helper-password.cfg"
+    for names, there in ((["debian"], True), (["root"], False)):
+        password.run(bench.context(password.TASK, {**hashes, "users": names}, distro=distro))
+        assert pinned.exists() is there
 
 
 FILES = (
