@@ -66,6 +66,7 @@ class Node(Bench):
         self.parameters = {
             "image": str(self.image),
             "password": CANARY,
+            "luks_key": CANARY,
             "task_secrets": f"org.example.join.token='{CANARY} in words'",
             "task_options": "org.example.join.port=4711",
             "custom_task": CODED,

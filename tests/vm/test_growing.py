@@ -158,3 +158,38 @@ def test_what_the_kernel_does_not_know_is_named(
     deployed = node.create(node.disk(DISK_MIB), image=str(image.path))
     deployed.failed("E-FILESYSTEM")
     assert words in deployed.log
+
+
+# --- volumes that are not what they should be ---
+
+
+def test_a_copy_of_the_physical_volume(node: Node, tmp_path: Path) -> None:
+    """On the second disk: neither is opened"""
+    image = disks.build(tmp_path / "image.raw", "gpt-lvm", "ext4")
+    other = node.disk(image.root.size // MIB, "other")
+    with image.path.open("rb") as source, open(other.path, "r+b") as target:
+        source.seek(image.root.offset)
+        target.write(source.read(image.root.size))
+    deployed = node.create(node.disk(DISK_MIB), other, image=str(image.path))
+    deployed.failed("E-VOLUME")
+    assert "the same LVM physical volume" in deployed.last
+
+
+@pytest.mark.parametrize(
+    ("layout", "at", "size", "code"),
+    [
+        ("gpt-lvm", 4096, 1 << 20, "E-NO-SYSTEM"),
+        ("gpt-lvm", 4096 + 512, 1 << 20, "E-VOLUME"),
+        ("gpt-luks1", 8, 4096, "E-VOLUME"),
+        ("gpt-luks", 8, 1 << 20, "E-VOLUME"),
+    ],
+)
+def test_damaged(node: Node, tmp_path: Path, layout: str, at: int, size: int, code: str) -> None:
+    """Random bytes in the metadata, the signature left"""
+    image = disks.build(tmp_path / "image.raw", layout, "ext4")
+    with image.path.open("r+b") as file:
+        file.seek(image.root.offset + at)
+        file.write(os.urandom(size))
+    deployed = node.create(node.disk(DISK_MIB), image=str(image.path), luks_key=stacks.KEY)
+    assert deployed.last.startswith((code, "E-NO-SYSTEM", "E-VOLUME")), deployed.log
+    deployed.failed(deployed.last.partition(":")[0])
