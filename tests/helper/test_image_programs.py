@@ -49,6 +49,15 @@ def test_nothing_is_left_in_the_images_run_tmp_and_dev(system: Tree) -> None:
 
 
 @pytest.mark.root
+def test_links_by_which_a_boot_loader_knows_its_disk(system: Tree) -> None:
+    links = {"/dev/disk/by-uuid/a-b": "/dev/null", "/dev/disk/by-partuuid/c": "/dev/null"}
+    assert run(
+        system, "readlink /dev/disk/by-uuid/a-b; test -c /dev/disk/by-partuuid/c && ls /dev/disk", links=links
+    ) == ("/dev/null\nby-partuuid\nby-uuid\n")
+    assert "disk" not in run(system, "ls /dev").split()
+
+
+@pytest.mark.root
 def test_input_environment_and_exit_codes(system: Tree) -> None:
     assert run(system, 'cat; echo "$WHO"', input=b"fed ", env={"WHO": "me"}) == "fed me\n"
     assert image_programs.run(str(system.path), ["sh", "-c", "exit 4"], ok=(4,)).returncode == 4

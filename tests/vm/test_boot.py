@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,12 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.helper.distros import trees
+from tests.helper.support import Tree
+from tests.vm import disks
 from tests.vm.console import Console
-from tests.vm.deploying import CANARY, MIB, Node, loop_device
+from tests.vm.deploying import CANARY, MIB, Node, looked_at, loop_device
 from tests.vm.images import debian
 
 pytestmark = pytest.mark.vm
 
+CHECKS = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"], "btrfs": ["btrfs", "check", "--readonly"]}
 ARGUMENTS = "net.ifnames=0 -quiet +panic=30"
 
 
@@ -95,3 +100,54 @@ def test_a_real_debian_boots(node: Node, tmp_path: Path, debian_image: Callable[
         assert console.run("findmnt -n -o UUID /").text == new["filesystem 1"]
         assert console.run("blkid -o value -s UUID | sort | uniq -d").text == ""
         assert old["filesystem 1"] not in console.run("cat /etc/fstab /boot/grub/grub.cfg").text
+
+
+@pytest.mark.parametrize(
+    ("layout", "filesystem"),
+    [("gpt-esp", "ext4"), ("gpt", "xfs"), ("msdos-logical", "btrfs"), ("none", "ext4")],
+    ids=str,
+)
+def test_new_uuids_everywhere(node: Node, tmp_path: Path, layout: str, filesystem: str) -> None:
+    """Sound afterwards, as others' tools say, and what fstab names is there"""
+    image = disks.build(tmp_path / "image.raw", layout, filesystem)
+    disk = node.disk(600)
+    deployed = node.create(disk, image=str(image.path), new_uuids="yes")
+    deployed.succeeded()
+    assert "keeps its UUID" not in deployed.log
+    if layout != "none":
+        old, new = identifiers(str(image.path)), identifiers(disk.path)
+        assert set(old) == set(new)
+        assert not set(old.values()) & set(new.values())
+        assert len(set(new.values())) == len(new)
+    if layout.startswith("gpt"):
+        verified = subprocess.run(["sgdisk", "--verify", disk.path], check=True, capture_output=True, text=True)
+        assert "No problems found" in verified.stdout
+    root = image.root
+    size = os.stat(disk.path).st_size - root.offset
+    with loop_device(disk.path, root.offset, size) as device:
+        subprocess.run([*CHECKS[filesystem], device], check=True, capture_output=True)
+        found = subprocess.run(["blkid", "-p", "-o", "value", "-s", "UUID", device], check=True, capture_output=True)
+    uuid = found.stdout.decode().strip()
+    with looked_at(
+        disk.path, root.offset, size, filesystem, tmp_path, "subvol=@" if filesystem == "btrfs" else ""
+    ) as tree:
+        fstab = (tree / "etc/fstab").read_text()
+        assert (tree / "etc/hostname").read_text() == "web\n"
+    assert f"UUID={uuid} / {filesystem}" in fstab
+    assert not [part.uuid for part in image.parts if part.uuid and part.uuid in fstab]
+    named = set(re.findall(r"UUID=(\S+)", fstab))
+    assert layout == "none" or {each.lower() for each in named} <= set(new.values())
+
+
+def test_an_image_that_would_not_boot_is_refused(node: Node, tmp_path: Path) -> None:
+    """Before anything of it is changed"""
+    uuid = "3f2b1c52-8a55-4f3c-9a0e-0d7b6b1c2d3e"
+
+    def fill(tree: Tree) -> None:
+        trees.debian12(tree)
+        tree.put("/boot/grub/i386-pc/load.cfg", f"search.fs_uuid {uuid} root \n")
+
+    image = disks.build(tmp_path / "image.raw", "none", "ext4", fill=fill, mkfs=["-U", uuid])
+    deployed = node.create(node.disk(128), image=str(image.path), new_uuids="yes")
+    deployed.failed("E-TASK")
+    assert "core.img" in deployed.last

@@ -21,7 +21,7 @@ from helper_agent.run import CommandFailed
 MADE = "### BEGIN /etc/grub.d/"
 """What a configuration has in it that grub-mkconfig has made, other than one that only leads to another."""
 TIMEOUT = 500.0
-"""Seconds; under emulation it takes 20 for a few kernels."""
+"""Seconds; under emulation one kernel takes half a minute, on a busy machine two."""
 REMEDY = "leave out regenerate_grub: arguments and UUIDs are changed without it as well"
 
 
