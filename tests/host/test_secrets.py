@@ -69,6 +69,9 @@ class Node(Bench):
             "task_secrets": f"org.example.join.token='{CANARY} in words'",
             "task_options": "org.example.join.port=4711",
             "custom_task": CODED,
+            "file0": f"/etc/app.key:0600={CANARY}",
+            "file1": f"/etc/app.key2=base64:{CODED}",
+            "img_personality": json.dumps([{"path": "/etc/app.key3", "contents": CODED}]),
         }
 
     def places(self) -> list[Path]:
@@ -135,6 +138,9 @@ def test_while_it_runs(node: Node) -> None:
         ("custom_task", f"https://me:{CANARY}@127.0.0.1:1/x?key={CANARY}#sha256:{'0' * 64}"),
         ("custom_task", f"http://me:{CANARY}@127.0.0.1:1/x?key={CANARY}#sha256:{'0' * 64}"),
         ("password", f"{CANARY}\n"),
+        ("file0", f"etc/app.key={CANARY}"),
+        ("file0", f"/etc/app.key:rw={CANARY}"),
+        ("img_personality", json.dumps([{"path": CANARY}])),
         ("password_hash", CANARY),
         ("ssh_keys", f"ssh-ed25519 {CANARY}"),
         ("img_properties", json.dumps({"CUSTOM_TASK": CANARY})),
