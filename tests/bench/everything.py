@@ -7,4 +7,7 @@ from collections.abc import Mapping
 EVERYTHING: Mapping[str, str] = {
     "swap": "file:64",
     "dns_search": "example.org",
+    "cleanup": "full",
+    "file0": "/etc/motd=Welcome",
+    "img_personality": '[{"path": "/etc/app/key", "contents": "aGVsbG8K"}]',
 }

@@ -22,6 +22,7 @@ OPTIONS = (
     Option("size", "int", "the size"),
     Option("quick", "bool", "whether"),
     Option("users", "list", "the users"),
+    Option("blob", "bytes", "a file"),
     Option("hash", "str", "the hash", secret=True),
     Option("keys", "list", "the keys", secret=True),
 )
@@ -141,6 +142,7 @@ BAD: dict[str, list[Any]] = {
     "int": ["1", True, 1.0, None],
     "bool": [1, "yes"],
     "list": ["a", [1], {}, None],
+    "bytes": ["AP8=", 1, [b"a"], None],
 }
 
 

@@ -55,6 +55,7 @@ class Bench:
         self.settings: dict[str, Any] = {"accel": "tcg", "hello_timeout_tcg": 20}
         self.parameters = {"image": str(self.image), "password": CANARY}
         self.prelude = SCRIPTED
+        self.more_disks: list[calling.Disk] = []
 
     def _make_helper_image(self) -> None:
         self.helper.mkdir()
@@ -77,9 +78,8 @@ class Bench:
             "image_folders": [str(self.image.parent)],
             **self.settings,
         }
-        facts = (
-            calling.environment(calling.Disk(str(self.disk), self.disk.stat().st_size), **self.parameters) | variables
-        )
+        disks = [calling.Disk(str(self.disk), self.disk.stat().st_size), *self.more_disks]
+        facts = calling.environment(*disks, **self.parameters) | variables
         folder = str(self.folder / "settings")
         return calling.start(script, facts, folder, prelude=self.prelude, output=output, **settings)
 

@@ -31,6 +31,7 @@ CLOSED = {
     "partition": "no",
     "swap": "file:5171",
     "image_description": "no",
+    "cleanup": "full",
     "skip_tasks": "machine-id",
 }
 """Values of a fixed set or numbers: nothing of a user's own wording can be in them."""
@@ -69,6 +70,11 @@ def values(image: Path, rough: str) -> dict[str, str]:
         "task_options": f"org.example.text.text={shlex.quote(NEEDLE + rough)}",
         "task_secrets": f"org.example.text.token={shlex.quote(NEEDLE + rough)}",
         "custom_task": script,
+        "overlay": NEEDLE,
+        "data_disks": f"1:/srv/{NEEDLE}:ext4",
+        "img_personality": json.dumps([{"path": f"/srv/{NEEDLE}", "contents": script}]),
+        "file0": f"/srv/{NEEDLE}=@{NEEDLE}",
+        **{f"file{number}": f"/srv/{NEEDLE}{number}=x{NEEDLE}{rough}" for number in range(1, 10)},
         "img_properties": json.dumps({"DESCRIPTION": NEEDLE + rough, "SORTORDER": NEEDLE}),
         "inst_properties": json.dumps({NEEDLE: rough}),
     }
@@ -83,6 +89,12 @@ def bench(tmp_path: Path, keys: Keys) -> Iterator[Bench]:
         tasks = tmp_path / "settings" / "tasks.d"
         tasks.mkdir(parents=True)
         (tasks / "org.example.text.sh").write_text(TASK)
+        (tmp_path / "overlays" / NEEDLE / "etc").mkdir(parents=True)
+        (tmp_path / "files").mkdir()
+        (tmp_path / "files" / NEEDLE).write_text(NEEDLE)
+        bench.settings |= {"overlay_folder": str(tmp_path / "overlays"), "files_folder": str(tmp_path / "files")}
+        (tmp_path / "data").write_bytes(bytes(1 << 20))
+        bench.more_disks = [calling.Disk(str(tmp_path / "data"), 1 << 20)]
         yield bench
 
 

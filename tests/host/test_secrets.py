@@ -72,6 +72,9 @@ class Node(Bench):
             "custom_task": CODED,
             "root_password": f"{CANARY} of root",
             "first_boot": f"echo {CANARY}",
+            "file0": f"/etc/app.key:0600={CANARY}",
+            "file1": f"/etc/app.key2=base64:{CODED}",
+            "img_personality": json.dumps([{"path": "/etc/app.key3", "contents": CODED}]),
         }
 
     def places(self) -> list[Path]:
@@ -138,6 +141,9 @@ def test_while_it_runs(node: Node) -> None:
         ("custom_task", f"https://me:{CANARY}@127.0.0.1:1/x?key={CANARY}#sha256:{'0' * 64}"),
         ("custom_task", f"http://me:{CANARY}@127.0.0.1:1/x?key={CANARY}#sha256:{'0' * 64}"),
         ("password", f"{CANARY}\n"),
+        ("file0", f"etc/app.key={CANARY}"),
+        ("file0", f"/etc/app.key:rw={CANARY}"),
+        ("img_personality", json.dumps([{"path": CANARY}])),
         ("password_hash", CANARY),
         ("first_boot", f"{CANARY}\x1b"),
         ("first_boot_url", f"https://me:{CANARY}@127.0.0.1:1/x?key={CANARY}"),

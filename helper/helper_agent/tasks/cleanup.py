@@ -94,20 +94,48 @@ def run(context: Context) -> None:
         raise TaskError(f"{level!r} is no level of cleaning up", f"give one of {', '.join(LEVELS)}", code="E-OPTION")
     if level == "no":
         return
-    removed = sum(_removed(context, path) for pattern in SHARED for path in _paths(context.root, pattern))
-    removed += _renew_iscsi(context)
+    names = Names(context.root)
+    removed = sum(_removed(context, path) for pattern in SHARED for path in names.fitting(pattern))
+    if names.fitting(ISCSI):
+        removed += _renew_iscsi(context)
     if level == "full":
-        removed += sum(_removed(context, path) for pattern in FULL for path in _paths(context.root, pattern))
-        removed += _clear_logs(context)
+        removed += sum(_removed(context, path) for pattern in FULL for path in names.fitting(pattern))
+        removed += _clear_logs(context, names)
     if removed:
         context.log.info(f"{removed} {'name' if removed == 1 else 'names'} removed or emptied")
 
 
-def _paths(root: Root, pattern: str) -> list[str]:
-    if "*" not in pattern:
-        return [pattern]
-    # a folder that is a symlink may be any, even the root
-    return [] if root.is_symlink(pattern.rpartition("/")[0]) else root.glob(pattern)
+class Names:
+    """What is in folders; each is listed once, and only where its name is in the folder above"""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def of(self, folder: str) -> tuple[str, ...]:
+        """Names in a folder, none where it isn't one"""
+        if folder not in self._known:
+            self._known[folder] = self._list(folder)
+        return self._known[folder]
+
+    def _list(self, folder: str) -> tuple[str, ...]:
+        above, _, name = folder.rpartition("/")
+        if folder and name not in self.of(above):
+            return ()
+        try:
+            return tuple(self._root.listdir(folder or "/"))
+        except (FileNotFoundError, TaskError):
+            return ()
+
+    def fitting(self, pattern: str) -> list[str]:
+        """Paths that fit a pattern"""
+        folder, _, name = pattern.rpartition("/")
+        if "*" in folder:
+            return self._root.glob(pattern) if self.of(folder.partition("/*")[0]) else []
+        if "*" not in name:
+            return [pattern] if name in self.of(folder) else []
+        # a folder that is a symlink may be any, even the root
+        return self._root.glob(pattern) if self.of(folder) and not self._root.is_symlink(folder) else []
 
 
 def _removed(context: Context, path: str) -> bool:
@@ -132,13 +160,13 @@ def _renew_iscsi(context: Context) -> bool:
         return False
 
 
-def _clear_logs(context: Context) -> int:
+def _clear_logs(context: Context, names: Names) -> int:
     import re
 
     root = context.root
     if root.is_symlink(LOGS) or not root.is_dir(LOGS):
         return 0
-    count = sum(_removed(context, path) for path in _paths(root, f"{LOGS}/journal/*"))
+    count = sum(_removed(context, path) for path in names.fitting(f"{LOGS}/journal/*"))
     for path in list(root.walk(LOGS)):
         name = path.rpartition("/")[2]
         try:

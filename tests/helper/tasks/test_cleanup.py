@@ -116,7 +116,8 @@ def test_with_nothing_there_it_takes_no_time(bench: Bench, name: str) -> None:
     since = time.process_time()
     for _ in range(10):
         clean(bench)
-    assert (time.process_time() - since) / 10 < 0.005
+    # ten times as much in an emulated guest
+    assert (time.process_time() - since) / 10 < 0.002
     assert bench.tree.files() == before
     assert bench.log.of("info") == []
 
