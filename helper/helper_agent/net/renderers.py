@@ -59,12 +59,9 @@ def find(name: str) -> Renderer | None:
     """The renderer `name`, None where there is none"""
     if name not in NAMES:
         return None
-    try:
-        module: Any = import_module(f"{__package__}.{name}")
-    except ModuleNotFoundError:
-        return None
-    found: Renderer = module
-    return found
+    found: Any = import_module(f"{__package__}.{name}")
+    renderer: Renderer = found
+    return renderer
 
 
 def mode(renderer: Renderer) -> int:

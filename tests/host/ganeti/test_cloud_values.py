@@ -15,6 +15,7 @@ import pytest
 from helper_host.errors import ProviderError
 from helper_host.ganeti import cloud_mime, cloud_values
 from helper_host.ganeti.cloud_values import Part, Seed
+from helper_host.ganeti.facts import Facts
 from helper_host.ganeti.options import task_options
 from helper_host.ganeti.parameters import Parameters, accounts, parse_values
 from helper_host.ganeti.values import Invalid
@@ -26,7 +27,7 @@ TASKS = ("cloud-init", "cloud-seed", "network", "hostname")
 
 
 def options(**given: str) -> dict[str, dict[str, object]]:
-    return task_options(parse_values(given), wanted=TASKS, name="web1.example.org", instance_uuid=UUID).options
+    return task_options(parse_values(given), wanted=TASKS, instance=Facts("web1.example.org", UUID)).options
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
