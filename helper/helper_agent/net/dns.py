@@ -67,8 +67,15 @@ def _resolvconf(root: Root, state: State) -> None:
     if root.is_dir("/etc/resolvconf") and not root.exists(OPENRESOLV):
         root.install(RESOLVCONF_BASE, HEADER + _lines(state))
         return
-    root.set_key(OPENRESOLV, "name_servers", f'"{" ".join(state.dns_servers)}"')
-    root.set_key(OPENRESOLV, "search_domains", f'"{" ".join(state.dns_search)}"' if state.dns_search else None)
+    root.edit(OPENRESOLV, lambda text: _openresolv(text, state))
+
+
+def _openresolv(text: str, state: State) -> str:
+    """resolvconf.conf(5), which is shell"""
+    kept = re.sub(r"^[ \t]*(name_servers|search_domains)=.*\n?", "", text, flags=re.M)
+    end = "" if not kept or kept.endswith("\n") else "\n"
+    search = f'search_domains="{" ".join(state.dns_search)}"\n' if state.dns_search else ""
+    return f'{kept}{end}name_servers="{" ".join(state.dns_servers)}"\n{search}'
 
 
 def _dhcp(root: Root, state: State) -> None:

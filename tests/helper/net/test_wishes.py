@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helper_agent.net import wishes
@@ -91,6 +91,7 @@ def test_what_default_nic_cannot_be(text: str) -> None:
         wishes.parse_default(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_else_is_raised(text: str) -> None:
     for parse in (wishes.parse, wishes.parse_default):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml as reference
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helper_agent.net import yaml
@@ -18,6 +18,7 @@ VALUES: Any = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(TEXT, VALUES, min_size=1, max_size=4))
 def test_a_yaml_library_reads_the_same(value: dict[str, Any]) -> None:
     assert reference.safe_load(yaml.dump(value)) == value
