@@ -211,3 +211,18 @@ def test_ifquery_names_them(tmp_path: Path) -> None:
         [tmp_path / "ifquery", "-i", tmp_path / "main", "--list", "-a"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["lo", "nic0", "nic3"]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["dhcp", "dhcp-auto", "dhcp-mtu", "static6-dhcp", "static-and-dhcp"])
+def test_what_busybox_does_for_dhcp(tmp_path: Path, kind: str) -> None:
+    interface = applied.KINDS[kind]
+    main_file(tmp_path, (interface,))
+    busybox(tmp_path)
+    command = [tmp_path / "ifup", "-n", "-v", "-i", tmp_path / "main", interface.name]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    named = lines.index(f"test -e /sys/class/net/nic0 || nameif nic0 {interface.mac}")
+    client = next(index for index, line in enumerate(lines) if line.startswith("udhcpc "))
+    added = [index for index, line in enumerate(lines) if line.startswith("ip address add ")]
+    assert named < client < min(added, default=len(lines))
+    assert len(added) == len(interface.addresses)
