@@ -32,7 +32,7 @@ PACKAGES += grub-common
 # volumes and filesystems that the tests make images with
 PACKAGES += cryptsetup-bin f2fs-tools lvm2
 # the network systems whose files we write, run in namespaces of their own, and a router for them
-PACKAGES += netplan.io network-manager isc-dhcp-client dnsmasq-base dbus
+PACKAGES += netplan.io isc-dhcp-client dnsmasq-base dbus
 # another of them; it brings no service
 PACKAGES += dhcpcd-base
 # what assembles our boot code anew, to hold the bytes in the package against it
@@ -96,14 +96,19 @@ unit: $(VENV)/.unit ## the fast tests: some two minutes, no root, no VM
 .PHONY: test
 test: packages $(VENV)/.vm ## every test: unit, VM and the real Ganeti cluster
 	$(MAKE) sweep
-	$(MAKE) helper-image test-images $(BUILD)/ifupdown-ng
+	$(MAKE) helper-image test-images $(UNPACKED)
 	$(PYTHON) -m pytest --no-skips $(PYTEST_ARGS)
 
-# Alpine's ifup, which the tests run; only unpacked, since it can't be installed beside ifupdown
-$(BUILD)/ifupdown-ng: | packages
-	rm -rf $@.new && mkdir -p $@.new
-	cd $@.new && apt-get download -qq ifupdown-ng && dpkg -x *.deb .
-	mv $@.new $@
+# Network systems that the tests run, only unpacked: the one can't be installed beside ifupdown, the other would take
+# hold of the machine's own network
+UNPACKED := $(BUILD)/unpacked/ifupdown-ng $(BUILD)/unpacked/network-manager
+
+$(UNPACKED): | packages
+	rm -rf $@ $@.new && mkdir -p $@.new/archives/partial
+	apt-get -qq -o Dir::Cache::archives=$(CURDIR)/$@.new/archives -o DPkg::Lock::Timeout=300 install -y \
+	  --no-install-recommends --reinstall --download-only $(@F) >/dev/null
+	for package in $@.new/archives/*.deb; do dpkg -x $$package $@.new; done
+	rm -r $@.new/archives && mv $@.new $@
 
 .PHONY: lint
 lint: $(VENV)/.unit ## ruff and mypy --strict, as the tests run them

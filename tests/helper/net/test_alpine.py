@@ -162,8 +162,8 @@ def busybox(folder: Path) -> str:
 
 def ifupdown_ng(folder: Path) -> str:
     """Debian's package ifupdown-ng, which can't be installed beside ifupdown"""
-    place = Path(__file__).parents[3] / "build/ifupdown-ng"
-    assert (place / "sbin/ifupdown").is_file(), f"{place} is not there; `make build/ifupdown-ng` makes it"
+    place = Path(__file__).parents[3] / "build/unpacked/ifupdown-ng"
+    assert (place / "sbin/ifupdown").is_file(), f"{place} is not there; `make build/unpacked/ifupdown-ng` makes it"
     for name in ("ifup", "ifquery"):
         (folder / name).symlink_to(place / "sbin/ifupdown")
     (folder / "nameif").symlink_to(shutil.which("busybox") or "")

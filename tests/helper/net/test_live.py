@@ -16,7 +16,14 @@ pytestmark = pytest.mark.root
 
 STATE = states.everything()
 NETWORKD = "SYSTEMD_LOG_TARGET=console /lib/systemd/systemd-networkd &"
-NETWORK_MANAGER = """
+ROOT = Path(__file__).parents[3]
+UNPACKED = ROOT / "build/unpacked/network-manager"
+"""Debian's package, with what it depends on; installed it would take hold of the machine's own network."""
+NETWORK_MANAGER = f"""
+cp -r {UNPACKED}/etc/. /etc/
+[ ! -d {UNPACKED}/lib ] || cp -r {UNPACKED}/lib/. {UNPACKED}/usr/lib/
+mount -t overlay none -o lowerdir={UNPACKED}/usr:/usr /usr
+mkdir -p /var/lib/NetworkManager 2>/dev/null || mount -t tmpfs none /var/lib
 dbus-daemon --system --fork --nopidfile
 NetworkManager --debug --config=nm.conf &
 """
@@ -98,7 +105,10 @@ def on_cables(files: Mapping[str, str]) -> dict[str, str]:
 def test_networkmanager(tmp_path: Path) -> None:
     put(tmp_path, on_cables(networkmanager.render(STATE)), networkmanager.MODE)
     put(tmp_path, {"nm.conf": NM_CONF})
-    script = f"cp -r etc/NetworkManager/. /etc/NetworkManager/\n{NETWORK_MANAGER}"
+    assert (UNPACKED / "usr/sbin/NetworkManager").is_file(), (
+        f"{UNPACKED} is not there; make {UNPACKED.relative_to(ROOT)}"
+    )
+    script = f"mkdir -p /etc/NetworkManager\ncp -r etc/NetworkManager/. /etc/NetworkManager/\n{NETWORK_MANAGER}"
     with live.started(tmp_path, STATE, script) as namespace:
         assert namespace.differences(STATE) == []
 
