@@ -89,6 +89,7 @@ LIBCRYPT_MAX = 4 * 1024 * 1024
 
 UNIVERSAL = ("$1$", "$5$", "$6$")
 """Prefixes of password hashes that every libc of the last fifteen years verifies (crypt(5))."""
+SSHD = ("/usr/sbin/sshd", "/usr/bin/sshd")
 MUSL = "/lib/ld-musl-*.so.1"
 MUSL_KNOWS = ("$2a$", "$2b$", "$2x$", "$2y$")
 """What musl's crypt(3), which is in its libc, knows beside `UNIVERSAL`."""
@@ -201,6 +202,12 @@ class Distro:
             return parse_os_release(text).get(self.hostname_key, "")
         names = (line.partition("#")[0].strip() for line in text.split("\n"))
         return next(filter(None, names), "")
+
+    def has_sshd(self, root: Root) -> bool:
+        """Whether OpenSSH's server is installed"""
+        from helper_agent.distros import sshd
+
+        return any(map(root.exists, (sshd.read_from(root, self.sshd_config), *SSHD)))
 
     def host_key_owner(self, root: Root) -> tuple[int, int | str]:
         """Permission bits and group of sshd's private keys in this image, which may lack `host_key_group`"""

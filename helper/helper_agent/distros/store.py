@@ -28,6 +28,10 @@ class Store(Distro):
         if not root.exists(self.sshd_config) and root.exists(described):
             self.sshd_config = described
 
+    def has_sshd(self, root: Root) -> bool:
+        """See `Distro.has_sshd`: told by its keys too, where its configuration and program are in the store alone"""
+        return super().has_sshd(root) or bool(root.glob("/etc/ssh/ssh_host_*_key"))
+
     def lasts(self, root: Root, path: str) -> bool:
         """See `Distro.lasts`"""
         parts = path.strip("/").split("/")

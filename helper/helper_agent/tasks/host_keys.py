@@ -19,7 +19,6 @@ TASK = Task(
 )
 
 FOLDER = "/etc/ssh"
-PROGRAMS = ("/usr/sbin/sshd", "/usr/bin/sshd")
 KINDS = {"ssh-ed25519": "ed25519", "ecdsa-sha2-nistp256": "ecdsa", "ssh-rsa": "rsa"}
 """First word of a public key -> the name in `ssh_host_NAME_key` (ssh-keygen -A)."""
 
@@ -33,7 +32,7 @@ def run(context: Context) -> None:
     keys = {KINDS.get(line.split(" ", 1)[0], ""): pair for line, *pair in zip(public, public, private, strict=False)}
     if len(public) != len(private) or "" in keys:
         raise TaskError("The host keys don't fit each other or are of an unknown kind", code="E-OPTION")
-    if not any(map(root.exists, (sshd.read_from(root, distro.sshd_config), *PROGRAMS, *root.glob(f"{FOLDER}/*_key")))):
+    if not distro.has_sshd(root):
         raise Skip("the image has no OpenSSH server")
     listed = [words[0] for words in sshd.settings(root, distro.sshd_config).get("hostkey", []) if words[0][:1] == "/"]
     paths = {path: _kind(path) for path in listed} or {f"{FOLDER}/ssh_host_{kind}_key": kind for kind in keys}
