@@ -53,7 +53,7 @@ packages: ## install the Debian packages that building and testing need
 	  dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$name"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" != 0 ]; then echo "missing Debian packages:$$missing; install them as root" >&2; exit 1; fi; \
-	  echo "installing:$$missing"; apt-get update -qq; apt-get install -y -qq --no-install-recommends $$missing >$(or $(TMPDIR),/tmp)/gih-apt.log 2>&1 \
+	  echo "installing:$$missing"; apt-get update -qq; apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $$missing >$(or $(TMPDIR),/tmp)/gih-apt.log 2>&1 \
 	    || { tail -n 20 $(or $(TMPDIR),/tmp)/gih-apt.log >&2; exit 1; }; fi
 
 # the dependencies as pyproject.toml declares them, without installing the project itself: the tests run the checkout

@@ -24,18 +24,10 @@ VERSION = 2
 """Of marshal's format, the last one without references: those would depend on the state of the process that writes."""
 
 
-LATE = (
-    "helper_agent.steps",
-    "helper_agent.distros.debian",
-    "helper_agent.filesystems.ext",
-    "helper_agent.filesystems.xfs",
-    "helper_agent.filesystems.btrfs",
-    "helper_agent.filesystems.vfat",
-    "helper_agent.tree.accounts",
-    "helper_agent.tree.editing",
-    "subprocess",
-)
-"""What most runs import later than what `agent.real_layers` does."""
+NOT_NOW = ("helper_agent.__main__", "helper_agent.snf", "helper_agent.programs", "helper_agent.taskfile")
+"""Modules of the agent that few runs import: they would only make the bundle longer."""
+LATE = ("subprocess", "ipaddress")
+"""What is not the agent's, and most runs import later than what `agent.real_layers` does."""
 
 
 class Finder:
@@ -98,15 +90,22 @@ def write(names: Iterable[str]) -> None:
 def main() -> None:
     """At the build, in the image's root: find out what a run imports, and write it"""
     from importlib import import_module
+    from pkgutil import walk_packages
 
-    from helper_agent import agent
+    import helper_agent
+    from helper_agent import agent, registry
 
+    registry.write_index(registry.load(), registry.INDEX)
     agent.real_layers()
+    # imported, for what each of them imports of Python's
+    for found in walk_packages(helper_agent.__path__, "helper_agent."):
+        if found.name not in NOT_NOW:
+            import_module(found.name)
     for name in LATE:
         import_module(name)
     names = {name for name, module in sys.modules.items() if _file(module).endswith((".py", ".pyc"))}
     # what is there before the bundle can't come from it; importlib's own are for find_spec, below
-    write(name for name in names - AT_START if not name.startswith("importlib."))
+    write(name for name in names - AT_START if not name.startswith(("importlib.", "pkgutil")))
 
 
 def _file(module: ModuleType) -> str:

@@ -86,7 +86,7 @@ def real_layers() -> Layers:
     from helper_agent.distros import base
 
     sys.path.append(SITE)
-    tasks = registry.load()
+    tasks = registry.built_in()
     if os.path.isdir(registry.OUTSIDE):
         from helper_agent import outside
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from helper_agent import clock
 from helper_agent.api import Skip, TaskError
-from helper_agent.declaration import PRIVILEGES
+from helper_agent.declaration import PRIVILEGES, has_what_it_needs
+from helper_agent.protocol import NOT_ASKED
 from helper_agent.run import how_ended
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _call(path: str, when: str, context: Context, ok: tuple[int, ...]) -> int:
 
 
 def _within_limit(item: Entry, context: Context, beat: Callable[[], None]) -> None:
+    if not has_what_it_needs(item.task, context.options.plain()):
+        raise Skip(NOT_ASKED)
     seconds = item.task.timeout + (GRACE if item.kind == "program" else 0)
     with clock.limit(seconds, f"The task {item.task.name}", beat):
         item.run(context)

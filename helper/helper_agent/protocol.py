@@ -141,6 +141,7 @@ LEVELS = ("debug", "info", "warning")
 FAILURES: Mapping[str, str] = {
     "E-PARTITION-TABLE": "The partition table is broken or of a kind the helper doesn't know",
     "E-FILESYSTEM": "A filesystem has errors that could not be repaired, or could not be mounted or grown",
+    "E-VOLUME": "A volume of LVM or LUKS could not be opened or grown",
     "E-FILESYSTEM-FULL": "A filesystem of the image has no room for what has to be written",
     "E-NO-SYSTEM": "No operating system was found on the disk",
     "E-ROOT-PARTITION": "The root partition that was asked for does not exist or can't be used",

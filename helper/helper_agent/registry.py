@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from helper_agent import declaration, order
-from helper_agent.api import Context, Task, TaskError
+from helper_agent.api import Context, Option, Task, TaskError
 from helper_agent.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from helper_agent.protocol import Job
 
 PACKAGE = "helper_agent.tasks"
+INDEX = "/usr/lib/helper-agent/declarations"
+"""What the helper image's build writes with `write_index`."""
 OUTSIDE = "/usr/lib/helper-agent/tasks.d"
 """Where the helper image has tasks of others that it was built with, if it was (`helper_agent.outside`)."""
 
@@ -39,6 +41,59 @@ class Entry(NamedTuple):
     """The task's file."""
     kind: str = "python"
     """python or program."""
+
+
+def built_in(index: str = INDEX) -> tuple[Entry, ...]:
+    """The built-in tasks, in the order they run; their modules are imported when their turn has come
+
+    Most of them are asked for by nobody in most runs, and importing one costs some milliseconds under emulation. So the
+    declarations are in the file `index`; without it all modules are imported.
+
+    Raises:
+        RegistryError: see `load`
+    """
+    import marshal
+
+    try:
+        with open(index, "rb") as file:
+            # S302: the file is a part of the read-only image that this module comes from
+            rows = marshal.loads(file.read())  # noqa: S302
+    except FileNotFoundError:
+        return load()
+    return tuple(_from_index(*row) for row in rows)
+
+
+def write_index(entries: Iterable[Entry], index: str) -> None:
+    """Write the built-in tasks `entries`, which are in their order, for `built_in`
+
+    Raises:
+        OSError
+    """
+    import marshal
+
+    rows = [
+        # marshal knows no named tuples, and has no room for surprises
+        (
+            item.run.__module__,
+            item.heading,
+            item.source,
+            tuple(item.task._replace(options=())),
+            [*map(tuple, item.task.options)],
+        )
+        for item in entries
+    ]
+    with open(index, "wb") as file:
+        file.write(marshal.dumps(rows, 2))
+
+
+def _from_index(module: str, heading: str, source: str, task: tuple[Any, ...], options: list[Any]) -> Entry:
+    def run(context: Context) -> None:
+        from importlib import import_module
+
+        import_module(module).run(context)
+
+    declared = Task(*task)._replace(options=tuple(Option(*each) for each in options))
+    return Entry(declared, run, heading, source)
 
 
 def load(package: str = PACKAGE) -> tuple[Entry, ...]:

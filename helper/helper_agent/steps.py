@@ -18,6 +18,7 @@ from helper_agent.wire import Wire
 
 if TYPE_CHECKING:
     from helper_agent.api import Task
+    from helper_agent.disk.volumes import Volumes
     from helper_agent.distros.base import Distro
     from helper_agent.inspection import Devices
 
@@ -97,6 +98,8 @@ class Run:
         """The command that runs now."""
         self._task: registry.Entry | None = None
         """The task that is at work now."""
+        self._volumes: Volumes | None = None
+        """What lies open below what is mounted."""
         self._mounted: Mounted | None = None
         self._root: Root | None = None
         self._distro: Distro | None = None
@@ -145,6 +148,7 @@ class Run:
 
     def _inspect(self) -> Devices:
         system = self._layers.inspect(self._job, self._disks, self._log, self._run)
+        self._volumes = system.volumes
         asked = self._overwriting_asked()
         if system.description is not None:
             from helper_agent import described
@@ -177,11 +181,15 @@ class Run:
             self._log.warning(f"The system in the image ({self._distro.name}) is not known here, only that it is Linux")
 
     def _umount(self) -> None:
-        if self._root is not None:
-            self._root.close()
-        if self._mounted is not None:
-            mounted, self._mounted = self._mounted, None
-            mounted.close()
+        try:
+            if self._root is not None:
+                self._root.close()
+            if self._mounted is not None:
+                mounted, self._mounted = self._mounted, None
+                mounted.close()
+        finally:
+            if self._volumes is not None:
+                self._volumes.close()
         flush(self._disks.values())
 
     def _give_up(self) -> None:
@@ -194,11 +202,14 @@ class Run:
 
     def _take_task(self, item: registry.Entry, system: Devices) -> None:
         name = item.task.name
+        asked = declaration.has_what_it_needs(item.task, self._job.options.get(name, {}))
+        # a program in the image that replaces the task has its own mind
+        if not asked and not self._replaceable:
+            self._wire.end(name, "skipped", protocol.NOT_ASKED)
+            return
         reason = registry.misfit(item.task, system)
         if name in self._described:
             reason = "the image's description says so"
-        elif not declaration.has_what_it_needs(item.task, self._job.options.get(name, {})):
-            reason = protocol.NOT_ASKED
         if reason:
             self._wire.start(name)
             self._wire.end(name, "skipped", reason)

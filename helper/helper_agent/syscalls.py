@@ -64,6 +64,8 @@ RB_POWER_OFF = 0x4321FEDC
 
 BLKRRPART = 0x125F
 BLKFLSBUF = 0x1261
+BLKPG = 0x1269
+BLKPG_ADD, BLKPG_DEL, BLKPG_RESIZE = 1, 2, 3
 BLKGETSIZE64 = 0x80081272
 FS_IOC_GETFLAGS = 0x80086601
 FS_APPEND_FL = 0x20
@@ -264,6 +266,17 @@ def block_ioctl(fd: int, request: int) -> None:
         OSError: EBUSY when a partition is in use
     """
     fcntl.ioctl(fd, request)
+
+
+def partition_ioctl(fd: int, operation: int, number: int, start: int = 0, length: int = 0) -> None:
+    """BLKPG on the disk open as `fd`: one partition added, taken away or resized in the kernel's mind; bytes
+
+    Raises:
+        OSError: EBUSY when it is in use, and isn't only to be resized
+    """
+    partition = ctypes.create_string_buffer(struct.pack("=qqi64s64s4x", start, length, number, b"", b""))
+    argument = struct.pack("=iii4xQ", operation, 0, len(partition) - 1, ctypes.addressof(partition))
+    fcntl.ioctl(fd, BLKPG, argument)
 
 
 def block_size(fd: int) -> int:

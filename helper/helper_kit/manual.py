@@ -71,6 +71,8 @@ def facts(item: Documented) -> Iterator[tuple[str, str]]:
     for label, names in (("after", task.after), ("before", task.before)):
         if names:
             yield label, ", ".join(f"`{name}`" for name in names)
+    if task.needs:
+        yield "when", f"one of {', '.join(f'`{name}`' for name in task.needs)} is set"
     yield "for", _systems(task)
     if task.optional:
         yield "optional", "a failure is a warning; what it wrote is taken back"

@@ -43,6 +43,8 @@ MEMORY_MIN = 256
 """MiB in which all tasks run on a disk of usual size; measured, ext4 and btrfs grow to 8 TiB in it."""
 MEMORY_BASE, MEMORY_PER_TIB = 160, 112
 """MiB that growing XFS to a large disk takes: its log and its allocation groups' headers; measured up to 8 TiB."""
+MEMORY_UNLOCK = 1088
+"""MiB more where there is a passphrase: Argon2 takes up to 1 GiB of them, as cryptsetup chooses by itself."""
 
 
 def deploy(request: Request) -> tuple[Span, ...]:
@@ -157,7 +159,13 @@ def _customise(
     )
     Session(
         _spec(
-            request, helper=planned.helper, drive=drive, disks=disks, nonce=nonce, limit=limit + planned.more_seconds
+            request,
+            helper=planned.helper,
+            drive=drive,
+            disks=disks,
+            nonce=nonce,
+            limit=limit + planned.more_seconds,
+            unlock=bool(request.parameters.luks_key) or planned.layers.has("unlock", "key"),
         ),
         background,
         guard,
@@ -272,6 +280,7 @@ def _spec(
     disks: list[Disk],
     nonce: str,
     limit: float,
+    unlock: bool,
 ) -> MachineSpec:
     settings = request.settings
     return MachineSpec(
@@ -285,13 +294,13 @@ def _spec(
         hello_seconds=settings.hello_timeout_tcg,
         silence_seconds=settings.silence_timeout + limit - settings.total_timeout,
         total_seconds=limit,
-        memory=settings.memory_mib or memory_for(max(disk.size for disk in disks)),
+        memory=settings.memory_mib or memory_for(max(disk.size for disk in disks), unlock=unlock),
         verbose=settings.verbose,
         program=settings.qemu,
         shell=f"{settings.run_folder}/{request.instance.name}.console" if settings.debug_shell else "",
     )
 
 
-def memory_for(disk: int) -> int:
-    """MiB of memory the helper gets for a largest disk of `disk` bytes"""
-    return max(MEMORY_MIN, MEMORY_BASE - (-MEMORY_PER_TIB * disk // TIB))
+def memory_for(disk: int, *, unlock: bool = False) -> int:
+    """MiB of memory the helper gets for a largest disk of `disk` bytes; `unlock`: it is to open encrypted volumes"""
+    return max(MEMORY_MIN, MEMORY_BASE - (-MEMORY_PER_TIB * disk // TIB)) + MEMORY_UNLOCK * unlock

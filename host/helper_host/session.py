@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from helper_agent.protocol import Failure, Hello, Plan, Result, StepEnd, StepStart
+from helper_agent.protocol import NOT_ASKED, Failure, Hello, Plan, Result, StepEnd, StepStart
 from helper_agent.protocol import Log as GuestLog
 from helper_host.background import Background
 from helper_host.errors import ProviderError
@@ -144,8 +144,12 @@ class Session:
     def _end_step(self, end: StepEnd) -> None:
         remark = "" if end.outcome == "done" else f"{end.outcome}: "
         remark = printable(remark + end.detail)[:120]
-        # a step is skipped without having started where the image is not of its kind
-        self._monitor.guest_span(printable(end.step)[:STEP_MAX], self._starts.pop(end.step, end.t), end.t, remark)
+        started = self._starts.pop(end.step, None)
+        # one line for each task that nobody asked for would hide what was done
+        if started is not None or (end.outcome, end.detail) != ("skipped", NOT_ASKED):
+            # a step is skipped without having started where the image is not of its kind
+            at = end.t if started is None else started
+            self._monitor.guest_span(printable(end.step)[:STEP_MAX], at, end.t, remark)
         self._log.debug(f"helper: {printable(end.step)}: {end.outcome} {remark}")
 
     def _confirm_kvm_failure(self) -> None:

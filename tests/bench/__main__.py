@@ -1,13 +1,13 @@
-"""`python -m tests.bench [PART ...]`: everything, or some of: deployment, images; ratios within one run"""
+"""`python -m tests.bench [PART ...]`: everything, or some of: deployment, tasks, images; ratios within one run"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import deployment, images
+from tests.bench import deployment, images, tasks
 
-PARTS: Mapping[str, Callable[[], None]] = {"deployment": deployment.main, "images": images.main}
+PARTS: Mapping[str, Callable[[], None]] = {"deployment": deployment.main, "tasks": tasks.main, "images": images.main}
 
 wanted = sys.argv[1:] or list(PARTS)
 for name in wanted:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from helper_agent.api import TaskError
-from helper_kit import trees
 from helper_kit.testing import HelperTask, HelperTrap, HelperTree
 
 TASK = "org.example.sshd-hardening.py"
 DROP_IN = "/etc/ssh/sshd_config.d/00-hardening.conf"
+DROP_INS = ("alma", "alpine", "amazon", "arch", "debian", "devuan", "fedora", "opensuse", "rocky-8", "sles", "ubuntu")
+OLDER = ("amazon-2", "centos-6", "centos-7", "slackware", "sles-11", "void")
 
 
-@pytest.mark.parametrize("distro", trees.NAMES)
+@pytest.mark.parametrize("distro", DROP_INS)
 def test_a_file_of_its_own(helper_task: HelperTask, helper_tree: HelperTree, distro: str) -> None:
     tree = helper_tree(distro)
     before = tree.text("/etc/ssh/sshd_config")
@@ -27,6 +28,13 @@ def test_a_file_of_its_own(helper_task: HelperTask, helper_tree: HelperTree, dis
     assert tree.mode(DROP_IN) == 0o600
     assert tree.owner(DROP_IN) == (0, 0)
     assert tree.text("/etc/ssh/sshd_config") == before
+
+
+@pytest.mark.parametrize("distro", OLDER)
+def test_in_the_file_itself(helper_task: HelperTask, distro: str) -> None:
+    tree = helper_task(TASK, distro).tree
+    assert "PasswordAuthentication no" in tree.text("/etc/ssh/sshd_config").splitlines()
+    assert not (tree / DROP_IN).exists()
 
 
 def test_options(helper_task: HelperTask) -> None:

@@ -31,7 +31,7 @@ class Loops:
         self.reread(disk)
         return disk
 
-    def reread(self, disk: str) -> None:
+    def reread(self, disk: str, _table: object = None) -> None:
         """The partitions as the table has them now; their device names stay"""
         try:
             with Medium(disk) as medium:

@@ -20,7 +20,7 @@ from helper_agent.steps import Layers
 from helper_agent.wire import Wire
 from tests.helper.support import INSTANCE, Tree
 
-SYSTEM = SimpleNamespace(family="linux", os_release={"ID": "debian"}, description=None)
+SYSTEM = SimpleNamespace(family="linux", os_release={"ID": "debian"}, description=None, volumes=None)
 JOB = Job(protocol.PROTOCOL_VERSION, "n0nce", "create", INSTANCE, "", "", (), {}, False, False)
 SECRET = "S3cret!canary"
 

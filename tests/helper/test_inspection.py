@@ -38,7 +38,7 @@ class Instance:
         self.log = Recorded()
         self.disks: dict[int, str] = {}
         monkeypatch.setattr(mounts, "PATH", str(folder / "root"))
-        monkeypatch.setattr("helper_agent.inspection.LOOK", str(folder / "look"))
+        monkeypatch.setattr("helper_agent.looking.LOOK", str(folder / "look"))
 
     def add(self, file: Path) -> str:
         """One more disk"""

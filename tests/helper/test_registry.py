@@ -219,3 +219,28 @@ def test_tasks_are_for_families_and_distros(families: tuple[str, ...], distros: 
     system = cast(Any, SimpleNamespace(family="linux", os_release={"ID": "ubuntu", "ID_LIKE": "debian"}))
     reason = registry.misfit(Task("x", "filesystems", families=families, distros=distros), system)
     assert (reason == "") is fits
+
+
+def test_the_index_says_what_the_modules_say(tmp_path: Path) -> None:
+    loaded = registry.load()
+    registry.write_index(loaded, str(tmp_path / "index"))
+    found = registry.built_in(str(tmp_path / "index"))
+    assert [(row.task, row.heading, row.source, row.kind) for row in found] == [
+        (row.task, row.heading, row.source, row.kind) for row in loaded
+    ]
+
+
+def test_a_task_of_the_index_is_imported_when_it_runs(package: Path, tmp_path: Path) -> None:
+    source = '"""A sample"""\nfrom helper_agent.api import Task\nTASK = Task("one", "filesystems")\n'
+    (package / "one.py").write_text(f"{source}def run(context):\n    context.append('ran')\n")
+    registry.write_index(registry.load("sample_tasks"), str(tmp_path / "index"))
+    del sys.modules["sample_tasks.one"]
+    (found,) = registry.built_in(str(tmp_path / "index"))
+    assert "sample_tasks.one" not in sys.modules
+    calls: list[str] = []
+    found.run(cast(Any, calls))
+    assert calls == ["ran"]
+
+
+def test_without_an_index_everything_is_loaded(tmp_path: Path) -> None:
+    assert names(registry.built_in(str(tmp_path / "none"))) == names(registry.load())

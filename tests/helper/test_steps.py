@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from helper_agent import clock, declaration, programs, taskfile
+from helper_agent import clock, declaration, programs, protocol, taskfile
 from helper_agent.api import Context, Option, Skip, TaskError
 from helper_agent.description import IN_IMAGE, Description
 from helper_agent.net.state import State
-from helper_agent.protocol import Disk, Log, TaskFile
+from helper_agent.protocol import Disk, Log, StepStart, TaskFile
 from helper_agent.run import Completed
 from tests.helper.node import JOB, Node, details, failure, logs, raising, steps
 from tests.helper.support import INSTANCE
@@ -604,3 +604,32 @@ def _no_modules_left() -> Any:
     yield
     for name in [name for name in sys.modules if name.startswith("helper_task")]:
         del sys.modules[name]
+
+
+# --- tasks that nobody asked for ---
+
+ZONE = (Option("zone", "str", "a zone"),)
+
+
+def test_a_task_that_nobody_asked_for_does_not_even_start(node: Node) -> None:
+    node.task("zone", lambda context: node.touched.append("ran"), options=ZONE, needs=("zone",))
+    events = node.run()
+    assert details(events)["zone"] == protocol.NOT_ASKED
+    assert "zone" not in [event.step for event in events if isinstance(event, StepStart)]
+    assert "ran" not in node.touched
+
+
+def test_asked_for_by_the_job_or_by_the_image(node: Node) -> None:
+    node.task("zone", lambda context: node.touched.append(context.options.text("zone")), options=ZONE, needs=("zone",))
+    node.description = Description(options={"zone": {"zone": "UTC"}})
+    assert "zone done" in steps(node.run())
+    assert "UTC" in node.touched
+
+
+def test_the_images_program_replaces_one_that_nobody_asked_for(node: Node, replacing: Replacing) -> None:
+    replacing.codes["pre-exec"] = 101
+    item = node.tasks[0]
+    node.tasks[:] = [item._replace(task=item.task._replace(options=ZONE, needs=("zone",)))]
+    events = node.run()
+    assert details(events)["name"] == protocol.NOT_ASKED
+    assert node.touched[WHAT_RUNS] == ["pre-exec", "post-exec"]

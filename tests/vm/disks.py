@@ -18,15 +18,19 @@ from typing import NamedTuple
 
 from tests.helper.distros import trees
 from tests.helper.support import Tree
+from tests.vm import stacks
 
 MIB = 1024 * 1024
 LAYOUTS = ("msdos-primary", "msdos-logical", "gpt", "gpt-esp", "none")
+VOLUMES = ("gpt-lvm", "msdos-logical-lvm", "gpt-luks", "gpt-luks1", "gpt-luks-lvm", "gpt-lvm-luks")
+"""Those with LVM or LUKS around the root; see stacks.py."""
 FILESYSTEMS = ("ext4", "xfs", "btrfs")
 SIZES = {"ext4": 64, "ext3": 64, "ext2": 64, "xfs": 300, "btrfs": 128, "vfat": 16, "swap": 16}
 """MiB: little more than what mkfs accepts."""
-ESP, LINUX, BIOS_BOOT = (
+ESP, LINUX, LINUX_SWAP, BIOS_BOOT = (
     "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
     "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+    "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F",
     "21686148-6449-6E6F-744E-656564454649",
 )
 
@@ -40,6 +44,8 @@ class Part(NamedTuple):
     path: str
     filesystem: str
     uuid: str
+    wrap: tuple[str, ...] = ()
+    """Volumes around the filesystem, the outermost first."""
 
 
 class Image(NamedTuple):
@@ -64,8 +70,10 @@ class _Plan(NamedTuple):
     size: int
     path: str
     filesystem: str
+    wrap: tuple[str, ...] = ()
 
 
+_BOOT = (_Plan(1, ESP, 16, "/boot/efi", "vfat"), _Plan(2, LINUX, 16, "/boot", "ext2"))
 _PLANS: dict[str, tuple[_Plan, ...]] = {
     "msdos-primary": (_Plan(1, "83", 0, "/", ""),),
     "msdos-logical": (
@@ -80,6 +88,24 @@ _PLANS: dict[str, tuple[_Plan, ...]] = {
         _Plan(3, LINUX, 0, "/", ""),
     ),
     "none": (_Plan(0, "", 0, "/", ""),),
+    "gpt-lvm": (*_BOOT, _Plan(3, LINUX, 0, "/", "", ("lvm",))),
+    "msdos-logical-lvm": (
+        _Plan(1, "83", 16, "/boot", "ext2"),
+        _Plan(2, "5", 0, "", "extended", ("lvm",)),
+        _Plan(5, "8e", 0, "/", "", ("lvm",)),
+    ),
+    "gpt-luks": (*_BOOT, _Plan(3, LINUX, 0, "/", "", ("luks",))),
+    "gpt-luks1": (*_BOOT, _Plan(3, LINUX, 0, "/", "", ("luks1",))),
+    "gpt-luks-lvm": (*_BOOT, _Plan(3, LINUX, 0, "/", "", ("luks", "lvm"))),
+    "gpt-lvm-luks": (*_BOOT, _Plan(3, LINUX, 0, "/", "", ("lvm", "luks"))),
+    "gpt-swap": (*_BOOT, _Plan(3, LINUX, 0, "/", ""), _Plan(4, LINUX_SWAP, 0, "", "swap")),
+    "msdos-swap": (_Plan(1, "83", 0, "/", ""), _Plan(2, "82", 0, "", "swap")),
+    "msdos-swap-in-extended": (
+        _Plan(1, "83", 0, "/", ""),
+        _Plan(2, "5", 17, "", "extended"),
+        _Plan(5, "82", 0, "", "swap"),
+    ),
+    "gpt-data": (_Plan(1, LINUX, 0, "/", ""), _Plan(2, LINUX, 0, "/srv", "")),
 }
 
 
@@ -110,6 +136,8 @@ def build(
     tree = Tree(path.with_name(f"{path.name}.tree"))
     fill(tree)
     tree.put("/etc/fstab", _fstab(parts))
+    if any(one.wrap[-1:] in (("luks",), ("luks1",)) for one in parts):
+        tree.put("/etc/crypttab", "root_crypt /dev/disk/by-partuuid/unknown none luks\n")
     for part in parts:
         if part.path:
             tree.folder(part.path)
@@ -118,7 +146,10 @@ def build(
         if part.filesystem in ("none", "extended"):
             continue
         content = path.with_name(f"{path.name}.{part.number}")
-        make(content, part, _split(tree.path, part), mkfs if part.path == "/" else ())
+        inner = part._replace(size=part.size - stacks.overhead(part.wrap) * MIB)
+        make(content, inner, _split(tree.path, part), mkfs if part.path == "/" else ())
+        if part.wrap:
+            stacks.wrapped(content, part.wrap, part.size)
         _run(["dd", f"if={content}", f"of={path}", "bs=1M", f"seek={part.offset // MIB}", "conv=sparse,notrunc"])
         content.unlink()
     if disk_mib:
@@ -169,16 +200,17 @@ def _place(layout: str, filesystem: str, root_mib: int) -> list[Part]:
     for plan in _PLANS[layout]:
         kind = plan.filesystem or filesystem
         size = plan.size or (root_mib if plan.path == "/" and root_mib else SIZES.get(kind, 0))
+        size += stacks.overhead(plan.wrap)
         identity = str(uuid.uuid4())
         if kind == "vfat":
             identity = f"{identity[:4]}-{identity[4:8]}".upper()
         if kind == "extended":
             # Its first MiB holds the first logical partition's boot record
-            size = 1 + (root_mib or SIZES[filesystem])
+            size = plan.size or 1 + (root_mib or SIZES[filesystem]) + stacks.overhead(plan.wrap)
             parts.append(Part(plan.number, at * MIB, size * MIB, "", kind, ""))
             at += 1
             continue
-        parts.append(Part(plan.number, at * MIB, size * MIB, plan.path, kind, identity))
+        parts.append(Part(plan.number, at * MIB, size * MIB, plan.path, kind, identity, plan.wrap))
         at += size
     return parts
 
@@ -196,6 +228,9 @@ def _fstab(parts: Sequence[Part]) -> str:
         if part.path and part.filesystem == "btrfs":
             lines.append(f"UUID={part.uuid} / btrfs defaults,subvol=@ 0 0")
             lines.append(f"UUID={part.uuid} /home btrfs defaults,subvol=@home 0 0")
+        elif part.wrap:
+            name = f"{stacks.GROUP.replace('-', '--')}-root" if part.wrap[-1] == "lvm" else "root_crypt"
+            lines.append(f"/dev/mapper/{name} / {part.filesystem} defaults 0 1")
         elif part.path:
             lines.append(f"UUID={part.uuid} {part.path} {part.filesystem} defaults 0 1")
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 
@@ -34,18 +35,51 @@ def find(serials: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def reread(path: str) -> None:
+def reread(path: str, table: Table | None = None) -> None:
     """The kernel forgets what it cached of the disk `path`, and reads its partition table again
 
+    Args:
+        table: what is on the disk now, for when a partition is in use (a volume lies on it)
+
     Raises:
-        OSError: EBUSY when one of its partitions is mounted
+        OSError: EBUSY when one of its partitions is mounted or otherwise in use, and there is no `table`
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         syscalls.block_ioctl(fd, syscalls.BLKFLSBUF)
-        syscalls.block_ioctl(fd, syscalls.BLKRRPART)
+        try:
+            syscalls.block_ioctl(fd, syscalls.BLKRRPART)
+        except OSError as error:
+            if error.errno != errno.EBUSY or table is None:
+                raise
+            _follow(fd, path, table)
     finally:
         os.close(fd)
+
+
+def _follow(fd: int, path: str, table: Table) -> None:
+    """One by one, what is in use stays in use; what has been moved isn't in use"""
+    changed = []
+    for one in table.partitions:
+        place = f"{SYS_BLOCK}/{os.path.basename(path)}/{os.path.basename(partition(path, one.number))}"
+        # The kernel shows an extended partition by its first two sectors, and nobody needs it
+        if one.role != "extended" and os.path.isdir(place):
+            # In units of 512 bytes, whatever the disk's sectors are
+            old = tuple(_number(f"{place}/{name}") << 9 for name in ("start", "size"))
+            new = one.start * table.sector_size, one.size * table.sector_size
+            if old != new:
+                changed.append((one.number, old, new))
+    for number, old, new in changed:
+        if old[0] != new[0]:
+            syscalls.partition_ioctl(fd, syscalls.BLKPG_DEL, number)
+    for number, old, new in changed:
+        operation = syscalls.BLKPG_RESIZE if old[0] == new[0] else syscalls.BLKPG_ADD
+        syscalls.partition_ioctl(fd, operation, number, *new)
+
+
+def _number(path: str) -> int:
+    with open(path, encoding="ascii") as file:
+        return int(file.read())
 
 
 def partition(disk: str, number: int) -> str:

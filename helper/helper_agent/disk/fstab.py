@@ -6,13 +6,15 @@ The file is the image's word about itself. It says which filesystem belongs wher
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from helper_agent.disk.signatures import Signature
 from helper_agent.records import NamedTuple
 
 LINES_MAX = 1000
 """Most lines looked at."""
+CRYPTTAB = "crypttab:"
+"""Prefix of a device that is what crypttab(5) opens from the device behind it."""
 LINE_MAX = 4096
 """Most characters of a line."""
 
@@ -53,11 +55,28 @@ def _decode(field: str) -> str:
     return re.sub(_ESCAPE, lambda match: chr(int(match[1], 8) & 0xFF), field) if "\\" in field else field
 
 
-def resolve(entry: Entry, signatures: Iterable[Signature], disks: Mapping[int, str]) -> Signature | None:
+def with_crypttab(entries: tuple[Entry, ...], text: str) -> tuple[Entry, ...]:
+    """`entries` with what the crypttab(5) `text` calls /dev/mapper/NAME by the device that it opens"""
+    opened = {
+        f"/dev/mapper/{fields[0]}": f"{CRYPTTAB}{fields[1]}"
+        for line in text.split("\n", LINES_MAX)[:LINES_MAX]
+        if len(fields := line[:LINE_MAX].split()) > 1 and not fields[0].startswith("#")
+    }
+    return tuple(entry._replace(device=opened.get(entry.device, entry.device)) for entry in entries)
+
+
+def resolve(entry: Entry, signatures: Collection[Signature], disks: Mapping[int, str]) -> Signature | None:
     """The filesystem on the instance's disks that `entry` means, None for anything else
 
     Device names are those the instance sees (sda, vdb1, xvda2, nvme0n1p1): the letter or number is the disk's index.
     """
+    if entry.device.startswith(CRYPTTAB):
+        outer = resolve(entry._replace(device=entry.device.removeprefix(CRYPTTAB)), signatures, disks)
+        below = outer.device if outer else ""
+        return next((one for one in signatures if one.stack and one.stack[-1][:2] == ("luks", (below,))), None)
+    for one in signatures:
+        if entry.device in one.names:
+            return one
     key, _, value = entry.device.partition("=")
     if entry.device.startswith("/dev/disk/by-"):
         key, _, value = entry.device[len("/dev/disk/by-") :].partition("/")
@@ -77,4 +96,4 @@ def resolve(entry: Entry, signatures: Iterable[Signature], disks: Mapping[int, s
     index = ord(match["letter"]) - ord("a") if match["letter"] else int(match["index"])
     number = int(match["number"] or match["part"] or 0)
     disk = disks.get(index)
-    return next((one for one in signatures if disk and (one.disk, one.number) == (disk, number)), None)
+    return next((one for one in signatures if disk and (one.disk, one.number, one.stack) == (disk, number, ())), None)

@@ -48,6 +48,7 @@ class Gpt(Table):
         super().__init__(medium, _partitions(header))
         self._header = header
         self._mbr = mbr
+        self.hybrid = len(_mbr_entries(mbr)) > 1
         self._check()
 
     def _check(self) -> None:
@@ -71,6 +72,11 @@ class Gpt(Table):
         """Of the disk as it is now: behind it lie the backup's entries and, last, its header"""
         return self.sectors - 2 - self._entry_sectors
 
+    @property
+    def disk_end(self) -> int:
+        """See `Table.disk_end`"""
+        return self._down(self._last_usable + 1)
+
     def room_end(self, number: int) -> int:
         """See `Table.room_end`"""
         partition = self._known(number)
@@ -85,9 +91,13 @@ class Gpt(Table):
             self._replace(partition._replace(size=partition.size + more))
         return more
 
+    def move(self, number: int, start: int) -> None:
+        """See `Table.move`"""
+        self._replace(self._known(number)._replace(start=start))
+
     def free_tail(self) -> tuple[int, int]:
         """See `Table.free_tail`"""
-        end = self._down(self._last_usable + 1)
+        end = self.disk_end
         start = self._up(max((partition.end for partition in self.partitions), default=self._header.first_usable))
         return min(start, end), end
 
@@ -161,7 +171,7 @@ def read(medium: Medium, mbr: bytes) -> Gpt:
         OSError
     """
     table = _from_headers(medium, mbr)
-    if len(_mbr_entries(mbr)) > 1:
+    if table.hybrid:
         table.remarks.append("the table is a hybrid of GPT and MBR; the GPT is used, as the kernel does")
     return table
 

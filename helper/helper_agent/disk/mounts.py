@@ -36,6 +36,8 @@ class Mounts:
     def __init__(self, path: str = PATH) -> None:
         self.path = path
         self._mounted: list[str] = []
+        self._frozen: dict[str, Filesystem] = {}
+        """Places of snapshots that take changes only while they are mounted here."""
 
     def __enter__(self) -> Mounts:
         return self
@@ -53,6 +55,8 @@ class Mounts:
         """
         attach(device, path, filesystem, options, read_only=read_only)
         self._mounted.append(path)
+        if not read_only and filesystem.set_read_only and filesystem.set_read_only(path, False):
+            self._frozen[path] = filesystem
 
     def add_inside(self, device: str, path: str, filesystem: Filesystem, options: str) -> None:
         """Mount `device` where `path` leads to inside the tree
@@ -75,6 +79,31 @@ class Mounts:
             os.close(point)
         self._mounted.append(place)
 
+    def bind(self, top: int, source: str, point: str) -> None:
+        """The folder `source` below the descriptor `top`, on the folder `point` of what is mounted ("": over it all);
+        neither by a symlink
+
+        Raises:
+            OSError: no such folder
+        """
+        resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
+        flags = os.O_PATH | os.O_DIRECTORY
+        fd = syscalls.openat2(top, source, flags, resolve=resolve)
+        try:
+            here = os.open(self.path, flags | os.O_CLOEXEC)
+            try:
+                on = syscalls.openat2(here, point or "/", flags, resolve=resolve)
+            finally:
+                os.close(here)
+            try:
+                # nosuid and its like come with it
+                syscalls.mount(f"/proc/self/fd/{fd}", f"/proc/self/fd/{on}", "", syscalls.MS_BIND)
+            finally:
+                os.close(on)
+        finally:
+            os.close(fd)
+        self._mounted.append(f"{self.path}{point}")
+
     def close(self) -> None:
         """Everything unmounted, last first; what is busy is detached and goes with its last user
 
@@ -84,6 +113,9 @@ class Mounts:
         while self._mounted:
             path = self._mounted.pop()
             try:
+                if path not in self._mounted and (frozen := self._frozen.pop(path, None)):
+                    assert frozen.set_read_only
+                    frozen.set_read_only(path, True)
                 syscalls.umount(path)
             except OSError as error:
                 if error.errno != errno.EBUSY:
@@ -108,11 +140,20 @@ def attach(device: str, path: str, filesystem: Filesystem, options: str, *, read
             modules.load(*filesystem.modules)
             syscalls.mount(device, path, filesystem.name, flags, options)
     except OSError as error:
+        if why := unsupported(filesystem, device):
+            raise TaskError(
+                f"The {filesystem.name} filesystem on {device} {why[0]}", why[1], code="E-FILESYSTEM"
+            ) from error
         raise TaskError(
             f"The {filesystem.name} filesystem on {device} can't be mounted: {os.strerror(error.errno or 0)}",
             "check it on the machine that made the image; its kernel may know features that the helper's doesn't",
             code="E-FILESYSTEM",
         ) from error
+
+
+def unsupported(filesystem: Filesystem, device: str) -> tuple[str, str] | None:
+    """What is in a filesystem that could not be mounted which no repair would help: in words, and what to do"""
+    return filesystem.unsupported(device) if filesystem.unsupported else None
 
 
 def root(system: Devices, log: Logger, run: Run, path: str = PATH) -> Mounts:
@@ -131,7 +172,7 @@ def root(system: Devices, log: Logger, run: Run, path: str = PATH) -> Mounts:
     try:
         mounts.add(device, path, known, options)
     except TaskError as error:
-        if known.repair is None:
+        if known.repair is None or unsupported(known, device):
             raise
         log.warning(f"{error.cause}; repairing it")
         known.repair(device, run, log)
@@ -152,6 +193,10 @@ def mount(system: Devices, log: Logger, run: Run, *, path: str = PATH) -> Mounts
     """
     mounts = root(system, log, run, path)
     try:
+        if system.root_folder:
+            from helper_agent.disk import ostree
+
+            ostree.enter(mounts, system.root_folder)
         for entry, signature, known in _wanted(system, log):
             try:
                 _repair_if_needed(known, signature.device, log, run)

@@ -7,6 +7,7 @@ The layout is the PC's (in no standard; see the kernel's block/partitions/msdos.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 from helper_agent.disk.medium import Medium
 from helper_agent.disk.table import Partition, Table, broken, misfit, no_overlaps
@@ -48,6 +49,8 @@ class Msdos(Table):
         """Sectors of the extended boot records, in the chain's order."""
         self._homes: dict[int, int] = {}
         """Number of a logical partition -> sector of its EBR."""
+        self._fresh: set[int] = set()
+        """EBRs that aren't on the disk yet: what is in their sectors is none of ours."""
         self._identity = struct.unpack_from("<I", sector, 440)[0]
         primary = [self._primary(number, entry) for number, entry in enumerate(entries(sector), 1) if entry.used]
         for one in primary:
@@ -56,6 +59,7 @@ class Msdos(Table):
                              f"partition {one.number} covers the table itself")  # fmt: skip
         no_overlaps(primary)
         extended = [one for one in primary if one.role == "extended"]
+        self._start_on_disk = extended[0].start if extended else 0
         if len(extended) > 1:
             raise broken(f"partitions {extended[0].number} and {extended[1].number} are both extended")
         logical = self._logical(medium, extended[0]) if extended else []
@@ -113,12 +117,13 @@ class Msdos(Table):
         return next((partition for partition in self.partitions if partition.role == "extended"), None)
 
     @property
-    def _disk_end(self) -> int:
+    def disk_end(self) -> int:
+        """See `Table.disk_end`"""
         return self._down(min(self.sectors, SECTOR_MAX))
 
     def _primary_end(self, partition: Partition) -> int:
         behind = [other.start for other in self.partitions if other.role != "logical" and other.start >= partition.end]
-        return max(self._down(min([*behind, self._disk_end])), partition.end)
+        return max(self._down(min([*behind, self.disk_end])), partition.end)
 
     def room_end(self, number: int) -> int:
         """See `Table.room_end`"""
@@ -155,7 +160,7 @@ class Msdos(Table):
             # An extended partition's own tail is free for another logical one
             used = max((one.end for one in self.partitions if one.role == "logical"), default=last.start + 1)
         start = self._up(used)
-        return min(start, self._disk_end), self._disk_end
+        return min(start, self.disk_end), self.disk_end
 
     @property
     def _slots(self) -> list[int]:
@@ -190,9 +195,34 @@ class Msdos(Table):
             raise misfit("The swap is too small for a logical partition", "ask for more swap")
         self._ebrs.append(start)
         self._homes[number] = start
+        self._fresh.add(start)
         self.partitions = (*self.partitions, swap)
         self._contain(end)
         return swap
+
+    def home(self, number: int) -> int:
+        """Sector of the boot record of the logical partition `number`"""
+        return self._homes[number]
+
+    def move(self, number: int, start: int) -> None:
+        """A logical partition keeps the distance to its boot record; see `Table.move`"""
+        partition = self._known(number)
+        by = start - partition.start
+        self._replace(partition._replace(start=start))
+        if partition.role == "extended":
+            for one in self.partitions:
+                if one.role == "logical":
+                    self._replace(one._replace(start=one.start + by))
+            self._move_records(self._ebrs, by)
+        elif partition.role == "logical":
+            self._move_records([self._homes[number]], by)
+            self._contain(start + partition.size)
+
+    def _move_records(self, sectors: Iterable[int], by: int) -> None:
+        moved = {at: at + by for at in sectors}
+        self._ebrs = [moved.get(at, at) for at in self._ebrs]
+        self._homes = {number: moved.get(at, at) for number, at in self._homes.items()}
+        self._fresh = {at for at in self._fresh if at not in moved} | {*moved.values()}
 
     def _known(self, number: int) -> Partition:
         partition = self.partition(number)
@@ -201,20 +231,35 @@ class Msdos(Table):
         return partition
 
     def write(self, medium: Medium) -> None:
-        """The chain from its end to its start, then the MBR, so that what is linked exists; see `Table.write`"""
+        """The chain from its end to its start, so that what is linked exists; see `Table.write`
+
+        The MBR first: an extended partition that has grown holds what the chain then leads to. Where it has moved, the
+        chain is there first.
+        """
         extended = self._extended
-        homes = {at: number for number, at in self._homes.items()}
-        for index in reversed(range(len(self._ebrs))):
-            assert extended is not None
-            at = self._ebrs[index]
-            following = self._ebrs[index + 1] if index + 1 < len(self._ebrs) else 0
-            sector = bytearray(medium.read(at)) if index < len(self._ebrs) else bytearray(self.sector_size)
-            medium.write(at, self._ebr(sector, at, homes.get(at, 0), following, extended))
+        moved = extended is not None and extended.start != self._start_on_disk
+        if moved:
+            self._write_chain(medium)
+            medium.sync()
         for one in self.partitions:
             if one.role != "logical":
                 _put(self._mbr, one.number - 1, int(one.kind, 16), one.start, one.size)
         medium.write(0, bytes(self._mbr) + medium.read(0)[512:])
         medium.sync()
+        if not moved and self._ebrs:
+            self._write_chain(medium)
+            medium.sync()
+        self._fresh.clear()
+        self._start_on_disk = extended.start if extended else 0
+
+    def _write_chain(self, medium: Medium) -> None:
+        extended = self._extended
+        assert extended is not None or not self._ebrs
+        homes = {at: number for number, at in self._homes.items()}
+        for at, following in reversed([*zip(self._ebrs, [*self._ebrs[1:], 0], strict=False)]):
+            assert extended is not None
+            sector = bytearray(self.sector_size) if at in self._fresh else bytearray(medium.read(at))
+            medium.write(at, self._ebr(sector, at, homes.get(at, 0), following, extended))
 
     def _ebr(self, sector: bytearray, at: int, number: int, following: int, extended: Partition) -> bytes:
         data = self.partition(number) if number else None

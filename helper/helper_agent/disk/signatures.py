@@ -16,8 +16,21 @@ HEAD = 68 * 1024
 """Bytes read of a partition: btrfs' superblock is the deepest, at 64 KiB."""
 
 
+class Layer(NamedTuple):
+    """A volume between a partition and a filesystem"""
+
+    kind: str
+    """luks or lvm."""
+    below: tuple[str, ...]
+    """Device paths of what it lies on: of LVM the physical volumes that are on disk 0 (of those that it uses)."""
+    name: str
+    """luks: of the mapping; lvm: GROUP/VOLUME, "" for the group alone."""
+    path: str
+    """Device path."""
+
+
 class Signature(NamedTuple):
-    """What a partition or a whole disk holds"""
+    """What a partition, a whole disk or a volume holds"""
 
     device: str
     type: str
@@ -29,6 +42,19 @@ class Signature(NamedTuple):
     """Device path of the disk it is on."""
     number: int = 0
     """The partition's number on that disk, 0 for the whole disk."""
+    names: tuple[str, ...] = ()
+    """Of a volume: what an fstab may call it, `/dev/mapper/...`, `/dev/GROUP/VOLUME`."""
+    stack: tuple[Layer, ...] = ()
+    """Of a volume: what it lies in, the lowest first."""
+
+    @property
+    def title(self) -> str:
+        """The device, and what of a volume people know it by"""
+        if not self.stack:
+            return self.device
+        last = self.stack[-1]
+        what = f"the LVM volume {last.name}" if last.kind == "lvm" else f"in the encrypted {last.below[0]}"
+        return f"{self.device} ({what})"
 
 
 def probe(medium: Medium, offset: int, size: int) -> tuple[str, str, str] | None:
@@ -87,11 +113,16 @@ def _btrfs(head: bytes) -> tuple[str, str, str] | None:
 
 def _swap(head: bytes) -> tuple[str, str, str] | None:
     for page in (4096, 8192, 16384, 65536):
-        if head[page - 10 : page] in (b"SWAPSPACE2", b"SWAP-SPACE"):
-            return "swap", _uuid(head[1036:1052]), _string(head[1052:1068])
-        if head[page - 10 : page - 1] in (b"S1SUSPEND", b"S2SUSPEND", b"LINHIB0001"[:9]):
-            return "swsuspend", _uuid(head[1036:1052]), ""
+        if kind := swap_kind(head, page):
+            return kind, _uuid(head[1036:1052]), _string(head[1052:1068]) if kind == "swap" else ""
     return None
+
+
+def swap_kind(head: bytes, page: int) -> str:
+    """Whether a first page of `page` bytes is swap's, or swsuspend's (a hibernated system's); "" for neither"""
+    if head[page - 10 : page] in (b"SWAPSPACE2", b"SWAP-SPACE"):
+        return "swap"
+    return "swsuspend" if head[page - 10 : page - 1] in (b"S1SUSPEND", b"S2SUSPEND", b"LINHIB0001"[:9]) else ""
 
 
 def _packed(head: bytes) -> tuple[str, str, str] | None:

@@ -61,6 +61,8 @@ class Table:
         self.alignment = medium.alignment
         self.partitions = tuple(partitions)
         self.remarks: list[str] = []
+        self.hybrid = False
+        """Another table on the disk says some of the same: a hybrid MBR beside a GPT."""
         self.must_write = False
         """A copy of the table on the disk is damaged, and `write` mends it."""
 
@@ -83,6 +85,11 @@ class Table:
         """
         raise NotImplementedError
 
+    @property
+    def disk_end(self) -> int:
+        """The first sector behind the area that partitions can lie in, aligned"""
+        raise NotImplementedError
+
     def free_tail(self) -> tuple[int, int]:
         """The aligned range (start, end) behind the last partition, start == end when there is none"""
         raise NotImplementedError
@@ -95,8 +102,18 @@ class Table:
         """
         raise NotImplementedError
 
+    def move(self, number: int, start: int) -> None:
+        """Partition `number` begins at `start` instead; its size, identity and content's meaning stay
+
+        Whether there is room is for the caller to know; an extended partition takes its logical ones along.
+
+        Raises:
+            KeyError: no such partition
+        """
+        raise NotImplementedError
+
     def write(self, medium: Medium) -> None:
-        """The table onto the disk
+        """The table onto the disk, in an order in which there is a whole one at any moment
 
         Raises:
             OSError

@@ -186,6 +186,15 @@ class Distro:
         """Whether a password that is set in shadow(5) is still there after the system has booted"""
         return True
 
+    def hostname_in(self, text: str) -> str:
+        """The name that the text of `hostname_file` gives, "" for none"""
+        if self.hostname_key:
+            from helper_agent.release import parse_os_release
+
+            return parse_os_release(text).get(self.hostname_key, "")
+        names = (line.partition("#")[0].strip() for line in text.split("\n"))
+        return next(filter(None, names), "")
+
     def host_key_owner(self, root: Root) -> tuple[int, int | str]:
         """Permission bits and group of sshd's private keys in this image, which may lack `host_key_group`"""
         group = self.host_key_group

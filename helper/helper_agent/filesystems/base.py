@@ -6,7 +6,7 @@ filesystem itself says it is needed, since every process costs and a clean one h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from helper_agent.api import Logger, TaskError
 from helper_agent.records import NamedTuple
@@ -32,6 +32,12 @@ class Filesystem(NamedTuple):
     """`needs_repair(device)`: whether it says so itself. None: it has no such mark; a mount that fails is the sign."""
     repair: Callable[[str, Run, Logger], None] | None = None
     """`repair(device, run, log)`; raises TaskError E-FILESYSTEM. None: there is no tool that would help."""
+    unsupported: Callable[[str], tuple[str, str] | None] | None = None
+    """`unsupported(device)`, asked after a mount that failed: what the kernel can't do with it, and what to do instead;
+    None: nothing that is known."""
+    set_read_only: Callable[[str, bool], bool] | None = None
+    """`set_read_only(mounted_at, wanted)`: have a snapshot take no changes, or take them; whether it was otherwise
+    before. None: there is no such thing."""
     grow: Callable[[str, str], None] | None = None
     """`grow(device, mounted_at)`: to the device's size, mounted; raises OSError, or `Offline`. None: it can't grow."""
     grow_offline: Callable[[str, Run, Logger], None] | None = None
@@ -52,9 +58,20 @@ def of(kind: str) -> Filesystem | None:
         from helper_agent.filesystems.btrfs import BTRFS as found
     elif kind == "vfat":
         from helper_agent.filesystems.vfat import VFAT as found
+    elif kind == "f2fs":
+        from helper_agent.filesystems.f2fs import F2FS as found
     else:
         return None
     return found
+
+
+def unknown_features(words: int, known: int, names: Mapping[int, str]) -> str:
+    """The bits of `words` that aren't among `known`, by their names"""
+    more = [bit for bit in range(words.bit_length()) if words >> bit & 1 and not known >> bit & 1]
+    return ", ".join(names.get(bit, f"bit {bit}") for bit in more)
+
+
+NEWER = "use an image made with the mkfs of an older system, or a helper image with a newer kernel"
 
 
 def failed(device: str, error: CommandFailed, remedy: str) -> TaskError:

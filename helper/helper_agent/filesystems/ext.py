@@ -15,7 +15,7 @@ import struct
 
 from helper_agent.api import Logger, TaskError
 from helper_agent.disk.medium import Medium
-from helper_agent.filesystems.base import Filesystem, Offline, Run, failed
+from helper_agent.filesystems.base import NEWER, Filesystem, Offline, Run, failed, unknown_features
 from helper_agent.records import NamedTuple
 from helper_agent.run import CommandFailed
 
@@ -23,6 +23,8 @@ EXT4_IOC_RESIZE_FS = 0x40086610
 """_IOW('f', 16, __u64): the new size in blocks (fs/ext4/ext4.h)."""
 MOUNTED_MAX = 64 * 1024**3
 """Bytes by which a filesystem is grown mounted at most."""
+KNOWN, KNOWN_WRITABLE = 0x3E7D6, 0x1B77F
+"""Features of kernel 6.1 without which it may not read, or not write (fs/ext4/ext4.h)."""
 REMEDY = "repair it with e2fsck on a copy of the image, or use another image"
 TOOL_TIMEOUT = 3600
 """Seconds e2fsck and resize2fs may take; the node's own clock ends a run earlier."""
@@ -52,6 +54,16 @@ def superblock(device: str) -> Superblock:
     features = struct.unpack_from("<I", head, 96)[0]
     high = struct.unpack_from("<I", head, 336)[0] if features & 0x80 else 0
     return Superblock(low | high << 32, 1024 << min(shift, 6), bool(state & 1 or features & 4), bool(state & 2))
+
+
+def unsupported(device: str) -> tuple[str, str] | None:
+    """See `Filesystem.unsupported`"""
+    with Medium(device) as medium:
+        head = medium.read_bytes(1024, 1024)
+    readable, writable = struct.unpack_from("<II", head, 96)
+    more = [unknown_features(readable, KNOWN, {}), unknown_features(writable, KNOWN_WRITABLE, {})]
+    text = ", ".join(filter(None, more))
+    return (f"has features that the helper's kernel doesn't know: {text}", NEWER) if text else None
 
 
 def needs_repair(device: str) -> bool:
@@ -117,6 +129,7 @@ EXT = Filesystem(
     use="errors=remount-ro,noinit_itable",
     needs_repair=needs_repair,
     repair=repair,
+    unsupported=unsupported,
     grow=grow,
     grow_offline=grow_offline,
 )

@@ -8,13 +8,17 @@ import struct
 
 from helper_agent.api import Logger, TaskError
 from helper_agent.disk.medium import Medium
-from helper_agent.filesystems.base import Filesystem, Run, failed
+from helper_agent.filesystems.base import NEWER, Filesystem, Run, failed, unknown_features
 from helper_agent.run import CommandFailed
 
 XFS_IOC_FSGROWFSDATA = 0x4010586E
 """_IOW('X', 110, struct xfs_growfs_data {u64 newblocks; u32 imaxpct}) (fs/xfs/libxfs/xfs_fs.h)."""
 XFS_IOC_FSGEOMETRY_V1 = 0x80705864
 """_IOR('X', 100, struct xfs_fsop_geom_v1), 112 bytes."""
+KNOWN_WRITABLE, KNOWN = 0x0F, 0x3F
+"""Features of kernel 6.1 without which it may not write, or not even read (fs/xfs/libxfs/xfs_format.h)."""
+NAMES = {6: "exchange", 7: "parent", 8: "metadir", 9: "zoned", 10: "zone gaps"}
+"""Those of later kernels, as mkfs.xfs has them."""
 KIB_PER_GROUP = 40
 """Memory the kernel needs for each new allocation group while it grows and mounts them (6.1: 1000 GiB of groups of 375
 MiB fit into a helper of 256 MiB and 2000 don't; 8000 fit into 1024)."""
@@ -33,6 +37,22 @@ def repair(device: str, run: Run, log: Logger) -> None:
     except CommandFailed as error:
         raise failed(device, error, REMEDY) from None
     log.warning(f"The filesystem on {device} had errors, xfs_repair repaired them")
+
+
+def unsupported(device: str) -> tuple[str, str] | None:
+    """See `Filesystem.unsupported`"""
+    with Medium(device) as medium:
+        head = medium.read_bytes(0, 512)
+    version = struct.unpack_from(">H", head, 100)[0] & 15
+    if version < 5:
+        return None
+    writable, readable = struct.unpack_from(">II", head, 212)
+    more = [
+        unknown_features(writable, KNOWN_WRITABLE, {}),
+        unknown_features(readable, KNOWN, NAMES),
+    ]
+    text = ", ".join(filter(None, more))
+    return (f"has features that the helper's kernel doesn't know: {text}", NEWER) if text else None
 
 
 def grow(device: str, path: str) -> None:
@@ -76,5 +96,6 @@ XFS = Filesystem(
     look="norecovery,nouuid",
     use="nouuid",
     repair=repair,
+    unsupported=unsupported,
     grow=grow,
 )

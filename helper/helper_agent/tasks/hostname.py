@@ -12,7 +12,6 @@ import re
 from helper_agent.api import Context, Option, Skip, Task, TaskError
 from helper_agent.distros import cloud_init
 from helper_agent.net import hosts
-from helper_agent.release import parse_os_release
 
 TASK = Task(
     name="hostname",
@@ -36,8 +35,7 @@ def run(context: Context) -> None:
     if not distro.lasts(root, file):
         context.log.warning(f"The hostname stays as it is: {distro.immutable}")
         raise Skip("the image's system sets it by itself")
-    text = root.read_text_or(file)
-    old = parse_os_release(text).get(key, "") if key else next((line for line in _lines(text) if line), "")
+    old = distro.hostname_in(root.read_text_or(file))
     # hosts first: after a failure between the two, the old name is still known and a second run completes both
     if distro.lasts(root, HOSTS):
         root.write(HOSTS, hosts.renamed(root.read_text_or(HOSTS, hosts.EMPTY), old, name, distro.own_address))
@@ -47,7 +45,3 @@ def run(context: Context) -> None:
     for path in (() if key else (file,)) + tuple(path for path in distro.hostname_also if root.exists(path)):
         root.write(path, f"{written}\n")
     cloud_init.pin(root, "hostname", "preserve_hostname: true")
-
-
-def _lines(text: str) -> list[str]:
-    return [line.partition("#")[0].strip() for line in text.split("\n")]

@@ -15,14 +15,13 @@ TASK = Task(
         Option("size_mib", "int", "size of the swap partition in MiB"),
         Option("uuid", "str", "UUID of the swap area"),
     ),
+    needs=("size_mib",),
 )
 
 
 def run(context: Context) -> None:
     """See `Task`"""
     size, uuid = context.options.number("size_mib"), context.options.text("uuid")
-    if not size:
-        raise Skip("no swap partition was asked for")
     system = context.devices
     if any(one.type == "swap" and one.uuid == uuid for one in system.filesystems):
         raise Skip("it is there already")

@@ -16,6 +16,10 @@ SETS: Mapping[str, tuple[str, ...]] = {row.name: row.sets for row in Parameters.
 """OS parameter -> the options, TASK.OPTION, that it is the way to set."""
 
 
+GROWING = ("grow-partition", "grow-volumes", "grow-filesystem")
+"""Tasks that `resize` tells what to grow."""
+
+
 class TaskOptions(NamedTuple):
     """Options of the tasks of one run"""
 
@@ -49,6 +53,7 @@ def task_options(
         "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
         "swap-partition": lambda: _swap_partition(parameters.swap, identity),
         "swap": lambda: _swap(parameters.swap, identity),
+        **dict.fromkeys(GROWING, lambda: {"partition": parameters.resize} if parameters.resize else {}),
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():
