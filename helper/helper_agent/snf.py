@@ -19,9 +19,19 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "host-keys": ("DeleteSSHKeys",),
     "network": ("ConfigureNetwork",),
     "swap": ("AddSwap",),
+    "create-users": (),
+    "first-boot": (),
+    "hosts": (),
+    "keyboard": (),
+    "locale": (),
+    "lock-root": (),
+    "ssh-login": (),
+    "sudo": (),
+    "timezone": (),
     "custom": ("RunCustomTask",),
 }
-"""Our task -> the tasks of snf-image that did its work; where one name is for several of ours, it excludes them all."""
+"""Our task -> the tasks of snf-image that did its work, none for what it can't do; where one name is for several of
+ours, it excludes them all."""
 WITHOUT_OURS = (
     "DisableRemoteDesktopConnections",
     "EnforcePersonality",
