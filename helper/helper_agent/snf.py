@@ -21,18 +21,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "swap": ("AddSwap",),
     "swap-disk": ("AddSwap",),
     "files": ("EnforcePersonality",),
-    "cleanup": (),
-    "overlay": (),
-    "data-disks": (),
-    "data-mounts": (),
     "selinux": ("SELinuxAutorelabel",),
+    "cloud-init": ("InitializeDatasource",),
+    "cloud-seed": ("InitializeDatasource",),
     "custom": ("RunCustomTask",),
 }
-"""Our task -> the tasks of snf-image that did its work, none for what it can't do; where one name is for several of
-ours, it excludes them all."""
+"""Our task -> the tasks of snf-image that did its work; where one name is for several of ours, it excludes them all.
+Tasks that are not here do what snf-image can't."""
 WITHOUT_OURS = (
     "DisableRemoteDesktopConnections",
-    "InitializeDatasource",
     "InstallUnattend",
     "MountImage",
     "UmountImage",
@@ -48,6 +45,7 @@ OVERWRITTEN: Mapping[str, str] = {
     "swap": "AddSwap",
     "files": "EnforcePersonality",
     "selinux": "SELinuxAutorelabel",
+    "cloud-init": "InitializeDatasource",
     "custom": "RunCustomTask",
 }
 """Our task -> the name under which an image's program replaces it; only tasks that run while the image is mounted."""
