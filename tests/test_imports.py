@@ -35,6 +35,7 @@ FOR_BUILT_IN_TASKS = (
     "helper_agent.net",
     "helper_agent.disk",
     "helper_agent.filesystems",
+    "helper_agent.selinux",
 )
 HEAVY = (
     "dataclasses",
