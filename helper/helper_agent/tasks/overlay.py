@@ -21,4 +21,4 @@ TASK = Task(
 def run(context: Context) -> None:
     """Unpack the archive"""
     count = context.root.unpack(context.options.content("archive"))
-    context.log.info(f"{count} files")
+    context.log.info(f"{count} {'file' if count == 1 else 'files'}")
