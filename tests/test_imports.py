@@ -39,6 +39,7 @@ FOR_BUILT_IN_TASKS = (
     "helper_agent.disk",
     "helper_agent.filesystems",
     "helper_agent.init",
+    "helper_agent.selinux",
 )
 HEAVY = (
     "dataclasses",

@@ -330,6 +330,22 @@ class Root:
         """
         self._writer.rename(old, new)
 
+    def unpack(self, archive: bytes) -> int:
+        """All that is in a tar archive (pax or ustar), into the tree; how many files and symlinks that are
+
+        Names count from the root folder; owners are names of the image where the archive has names, else numbers.
+        Files and symlinks take the place of files and symlinks, folders that are there stay as they are. Symlinks of
+        the image on the way are followed inside the tree. Extended attributes are set.
+
+        Raises:
+            TaskError: E-OPTION for something else than a regular file, folder or symlink in it, or what is damaged;
+                something else is in the place of one of them; E-USER for a name that is not in the image
+            OSError
+        """
+        from helper_agent.tree import archive as archives
+
+        return archives.unpack(self, archive)
+
     def mkdir(self, path: str, mode: int = 0o755, uid: int | str = 0, gid: int | str = 0) -> bool:
         """The folder `path` and those above it that lack (these 0755 root:root); whether it was made
 

@@ -83,6 +83,8 @@ def _log(done: Rehearsal, verbose: bool) -> list[str]:
 
 
 def _texts(value: Any) -> list[str]:
+    if isinstance(value, bytes):
+        return [line for line in value.decode("utf-8", "replace").splitlines() if line]
     return [str(each) for each in value] if isinstance(value, (list, tuple)) else [str(value)] if value != "" else []
 
 

@@ -13,6 +13,9 @@ from helper_agent.disk import signatures
 from helper_agent.disk.medium import Medium
 from helper_agent.run import run
 from tests.calling import Disk
+from tests.helper.distros import trees
+from tests.helper.selinux.test_contexts import POLICY
+from tests.helper.support import Tree
 from tests.vm import disks
 from tests.vm.deploying import CANARY, MIB, Deployed, Node, looked_at, loop_device
 
@@ -150,3 +153,21 @@ def test_files_and_a_large_overlay(bench: Bench, tmp_path: Path) -> None:
         assert os.getxattr(root / "srv/one", "user.comment") == b"kept"
         assert ((root / "srv/two").stat().st_uid, (root / "srv/two").stat().st_gid) == (4711, 4712)
         assert os.readlink(root / "srv/link") == "/etc/shadow"
+
+
+def test_new_files_are_labelled_by_the_images_policy(bench: Bench, tmp_path: Path) -> None:
+    """With the helper's kernel, which has no policy of its own"""
+
+    def fill(tree: Tree) -> None:
+        trees.debian12(tree)
+        tree.put("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n")
+        tree.put("/etc/selinux/targeted/contexts/files/file_contexts", POLICY)
+        os.setxattr(tree / "/etc", "security.selinux", b"system_u:object_r:etc_t:s0\0")
+
+    bench.image = disks.build(tmp_path / "selinux.raw", "msdos-primary", "ext4", fill=fill)
+    bench.create(file0="/etc/ssh/ssh_host_new_key:0600=x", swap="file:1").succeeded()
+    with looked_at(bench.system.path, MIB, (bench.mib - 1) * MIB, "ext4", tmp_path) as root:
+        key, swap = (os.getxattr(root / name, "security.selinux") for name in ("etc/ssh/ssh_host_new_key", "swapfile"))
+        assert key == b"system_u:object_r:sshd_key_t:s0\0"
+        assert swap == b"system_u:object_r:swapfile_t:s0\0"
+        assert not (root / ".autorelabel").exists()

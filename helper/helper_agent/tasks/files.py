@@ -8,7 +8,6 @@ the mounted image, so that what it puts there stays.
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Task
-from helper_agent.tree import archive
 
 TASK = Task(
     name="files",
@@ -20,5 +19,5 @@ TASK = Task(
 
 def run(context: Context) -> None:
     """Unpack the archive"""
-    count = archive.unpack(context.root, context.options.content("archive"))
+    count = context.root.unpack(context.options.content("archive"))
     context.log.info(f"{count} {'file' if count == 1 else 'files'}")

@@ -8,7 +8,6 @@ there keeps its owner and mode.
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Task
-from helper_agent.tree import archive
 
 TASK = Task(
     name="overlay",
@@ -21,5 +20,5 @@ TASK = Task(
 
 def run(context: Context) -> None:
     """Unpack the archive"""
-    count = archive.unpack(context.root, context.options.content("archive"))
-    context.log.info(f"{count} files")
+    count = context.root.unpack(context.options.content("archive"))
+    context.log.info(f"{count} {'file' if count == 1 else 'files'}")

@@ -32,16 +32,15 @@ def run(context: Context) -> None:
     if not root.is_file(CONFIG):
         raise Skip("the image has no SELinux")
     # late: most images don't get here
-    from helper_agent.release import parse_os_release
+    from helper_agent.selinux import config
 
-    config = parse_os_release(root.read_text(CONFIG))
-    if config.get("SELINUX", "").lower() not in ("enforcing", "permissive"):
+    policy = config.policy(root)
+    if not policy:
         raise Skip("SELinux is disabled in the image")
     names = [*root.made, *(_searched(root) if root.opaque else ())]
     if not names:
         raise Skip("nothing was made")
-    folder = f"/etc/selinux/{config.get('SELINUXTYPE') or 'targeted'}/contexts/files"
-    problem = _label(context, names, folder)
+    problem = _label(context, names, f"/etc/selinux/{policy}/contexts/files")
     if problem:
         root.write(RELABEL, "")
         context.log.warning(f"{problem}: the system will label itself at its first boot, which takes time")
@@ -51,7 +50,7 @@ def _label(context: Context, names: list[str], folder: str) -> str:
     """Why not all of them could be labelled; "" if they were"""
     from re import error as bad_line
 
-    from helper_agent.file_contexts import Contexts
+    from helper_agent.selinux.contexts import Contexts
 
     root = context.root
     if root.attribute("/etc", LABEL) is None:

@@ -12,8 +12,8 @@ from helper_agent.api import Context, Skip, TaskError
 from helper_agent.tasks import selinux
 from helper_kit import traps, trees
 from tests.helper.distros import trees as debian
+from tests.helper.selinux.test_contexts import POLICY
 from tests.helper.support import Bench
-from tests.helper.test_file_contexts import POLICY
 
 FOLDER = "/etc/selinux/targeted/contexts/files"
 OLD = b"system_u:object_r:etc_t:s0\0"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helper_agent.file_contexts import Contexts
+from helper_agent.selinux.contexts import Contexts
 
 POLICY = r"""
 # a policy of all constructs
