@@ -14,6 +14,8 @@ Options = dict[str, Any]
 SETS: Mapping[str, tuple[str, ...]] = {row.name: row.sets for row in Parameters.rows.values() if row.sets}
 """OS parameter -> the options, TASK.OPTION, that it is the way to set."""
 
+NEW_UUIDS = ("new-uuids", "follow-uuids")
+
 
 class TaskOptions(NamedTuple):
     """Options of the tasks of one run"""
@@ -40,7 +42,7 @@ def task_options(parameters: Parameters, *, wanted: Collection[str], name: str =
         "host-keys": lambda: _host_keys(parameters.hostname or name, fingerprints),
         "swap-partition": lambda: _swap_partition(parameters.swap, identity),
         "swap": lambda: _swap(parameters.swap, identity),
-        **dict.fromkeys(("new-uuids", "follow-uuids"), lambda: {"seed": identity} if parameters.new_uuids else {}),
+        **dict.fromkeys(NEW_UUIDS, lambda: _new_uuids(parameters.new_uuids, wanted, identity)),
     }
     made = {task: options for task, options in as_they_are(parameters).items() if task in wanted}
     for task, make in makers.items():
@@ -86,3 +88,8 @@ def _swap(swap: Swap | None, identity: str) -> Options:
     if swap is None:
         return {}
     return {"file_mib": swap.mib} if swap.kind == "file" else {"partition_uuid": identity}
+
+
+def _new_uuids(asked: bool, wanted: Collection[str], identity: str) -> Options:
+    """Both tasks or none: where the second is skipped, the instance would not boot after the first"""
+    return {"seed": identity} if asked and all(task in wanted for task in NEW_UUIDS) else {}
