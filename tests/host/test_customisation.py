@@ -338,7 +338,14 @@ def test_excluded_tasks(bench: Bench) -> None:
     made = bench.job(img_properties=properties(EXCLUDE_TASK_DeleteSSHKeys="yes", EXCLUDE_TASK_AddSwap="no")).job
     assert made.skip_tasks == ("host-keys",)
     planned = bench.plan(img_properties=properties(EXCLUDE_MOUNTED_TASKS="yes"))
-    assert planned.wanted == ("data-disks", "swap-disk", "swap-partition", "grow-partition", "grow-filesystem")
+    assert planned.wanted == (
+        "new-uuids",
+        "data-disks",
+        "swap-disk",
+        "swap-partition",
+        "grow-partition",
+        "grow-filesystem",
+    )
 
 
 def test_a_custom_task_in_the_properties(bench: Bench) -> None:

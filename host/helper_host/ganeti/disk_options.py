@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from helper_host.ganeti.disk_values import DataDisk
@@ -17,10 +17,12 @@ NAMESPACE = "5c0e2d0e-6d1a-4f43-9a43-6f7c1f0d7b52"
 """Of the UUIDs that are made of others (RFC 4122, version 5)."""
 GROWING = ("grow-partition", "grow-volumes", "grow-filesystem")
 """Tasks that `resize` tells what to grow."""
+NEW_UUIDS = ("new-uuids", "follow-uuids")
+"""Tasks that give new UUIDs, and see to what names the old ones."""
 
 
-def makers(parameters: Parameters, instance: Facts) -> Mapping[str, Callable[[], Options]]:
-    """Task -> what makes its options"""
+def makers(parameters: Parameters, wanted: Collection[str], instance: Facts) -> Mapping[str, Callable[[], Options]]:
+    """Task -> what makes its options, for a run of the tasks `wanted`"""
     swap = Swapping(parameters.swap, instance)
     seed = str(uuid.uuid4())
     return {
@@ -29,7 +31,7 @@ def makers(parameters: Parameters, instance: Facts) -> Mapping[str, Callable[[],
         "swap": swap.used,
         **dict.fromkeys(("data-disks", "data-mounts"), lambda: _data_disks(parameters.data_disks, instance)),
         **dict.fromkeys(GROWING, lambda: {"partition": parameters.resize} if parameters.resize else {}),
-        **dict.fromkeys(("new-uuids", "follow-uuids"), lambda: {"seed": seed} if parameters.new_uuids else {}),
+        **dict.fromkeys(NEW_UUIDS, lambda: _new_uuids(parameters.new_uuids, wanted, seed)),
     }
 
 
@@ -70,3 +72,8 @@ def _data_disks(disks: tuple[DataDisk, ...], instance: Facts) -> Options:
         for one in disks
     ]
     return {"disks": items} if items else {}
+
+
+def _new_uuids(asked: bool, wanted: Collection[str], seed: str) -> Options:
+    """Both tasks or none: where the second is skipped, the instance would not boot after the first"""
+    return {"seed": seed} if asked and all(task in wanted for task in NEW_UUIDS) else {}

@@ -14,6 +14,8 @@ Options = dict[str, Any]
 SETS: Mapping[str, tuple[str, ...]] = {row.name: row.sets for row in Parameters.rows.values() if row.sets}
 """OS parameter -> the options, TASK.OPTION, that it is the way to set."""
 
+NEW_UUIDS = ("new-uuids", "follow-uuids")
+
 
 class TaskOptions(NamedTuple):
     """Options of the tasks of one run"""
@@ -45,7 +47,7 @@ def task_options(
         "password": lambda: account_options.password(parameters, hashing),
         "ssh-login": lambda: account_options.ssh_login(parameters),
         "host-keys": lambda: _host_keys(parameters.hostname or facts.name, fingerprints),
-        **disk_options.makers(parameters, facts),
+        **disk_options.makers(parameters, wanted, facts),
         "cloud-init": lambda: cloud_options.cloud_init(parameters),
         "cloud-seed": lambda: cloud_options.cloud_seed(parameters, facts.name, facts.uuid),
         "network": lambda: cloud_options.network(parameters) if "cloud-init" in wanted else {},

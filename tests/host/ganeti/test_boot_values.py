@@ -60,6 +60,12 @@ def test_options() -> None:
     assert made(new_uuids="no", serial_console="no") == {}
 
 
+def test_new_uuids_by_both_tasks_or_none() -> None:
+    given = parse_values({"new_uuids": "yes"})
+    assert options.task_options(given, wanted=("new-uuids",)).options == {}
+    assert options.task_options(given, wanted=("follow-uuids", "hostname")).options == {}
+
+
 def test_every_option_is_declared() -> None:
     from helper_agent.tasks import follow_uuids, grub_config, kernel_arguments, new_uuids, serial_console
 
