@@ -30,7 +30,8 @@ RemainAfterExit=yes
 [Install]
 WantedBy=multi-user.target
 """
-"""By a shell, since SELinux lets systemd itself start only what is labelled as a program. rm by its full path, since `systemctl` is at another place in each system, and before 244 a path had to be given."""
+"""By a shell, since SELinux lets systemd itself start only what is labelled as a program; rm by its full path, since
+`systemctl` is at another place in each system, and before 244 a path had to be given."""
 
 
 def installed(root: Root, service: str) -> bool:
