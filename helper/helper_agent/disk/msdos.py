@@ -179,8 +179,7 @@ class Msdos(Table):
     def add_data(self, sectors: int, label: str) -> Partition:
         """See `Table.add_data`; a logical one has its boot record in its range"""
         del label  # no name is in such a table
-        extended = self._extended
-        more = self.alignment if extended and not self._slots else 0
+        more = self.alignment if self._extended else 0
         return self._add(*self._tail(sectors + more, "a partition", "make the disk larger"), DATA_TYPE)
 
     def _add(self, start: int, end: int, kind: str) -> Partition:
@@ -196,7 +195,7 @@ class Msdos(Table):
     def _add_logical(self, start: int, end: int, kind: str) -> Partition:
         logical = [one for one in self.partitions if one.role == "logical"]
         if not self._can_be_logical or len(self._ebrs) >= LOGICAL_MAX:
-            raise misfit("No entry of the partition table is free for a swap partition")
+            raise misfit("No entry of the partition table is free for another partition")
         number = 5 + len(logical)
         # Its boot record goes to the first sector of its range, the partition an alignment behind it: fdisk's habit
         made = Partition(number, start + self.alignment, end - start - self.alignment, kind, self._uuid(number),

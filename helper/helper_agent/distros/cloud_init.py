@@ -95,7 +95,8 @@ def lacks(root: Root) -> str:
         link = f"/etc/systemd/system/{unit}"
         if root.is_symlink(link) and root.readlink(link) == "/dev/null":
             return f"is masked ({unit})"
-    if not any(root.is_symlink(path) or root.exists(path) for path in STARTERS):
+    started = any(root.is_symlink(path) or root.exists(path) for path in STARTERS)
+    if not started and not root.glob("/etc/rc[S2345].d/S*cloud-init*"):
         return "is not started at boot"
     return f"is disabled ({DISABLED})" if root.exists(DISABLED) else ""
 

@@ -56,10 +56,19 @@ def _partition(context: Context, image: bytes) -> None:
                 "give the instance a second disk, or leave out cloud_seed",
                 code="E-OPTION",
             )
-        made = seed.partition(medium, table) or table.add_data(-(-len(image) // medium.sector_size), seed.LABEL)
+        made = seed.partition(medium, table) or _new(table, -(-len(image) // medium.sector_size))
         start, size = made.start * medium.sector_size, made.size * medium.sector_size
         # A new one, or one of ours: what lies there is nobody's. It is written before the table, as swap is
         seed.write(medium, image, start, size, f"Partition {made.number}", empty=False)
         table.write(medium)
     devices.reread(disk)
     context.log.info(f"cloud-init's data is in partition {made.number}")
+
+
+def _new(table: partitions.Table, sectors: int) -> partitions.Partition:
+    try:
+        return table.add_data(sectors, seed.LABEL)
+    except TaskError as error:
+        raise TaskError(
+            error.cause, "give the instance a second disk, or leave out cloud_seed", code=error.code
+        ) from None

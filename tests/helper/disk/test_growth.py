@@ -171,6 +171,23 @@ def test_add_swap(case: str, tmp_path: Path) -> None:
     _as_the_tools_see_it(disk, after)
 
 
+@pytest.mark.parametrize("case", SWAP)
+@pytest.mark.programs
+def test_add_data(case: str, tmp_path: Path) -> None:
+    make, number, role = SWAP[case]
+    disk = make(tmp_path / "disk")
+    with Medium(str(disk), write=True) as medium:
+        table = _table(medium)
+        made = table.add_data(100, "some")
+        table.write(medium)
+    after = _read(disk)
+    assert _known(after, number) == made
+    assert (made.role, made.kind[-2:]) == (role, "e4" if table.kind == "gpt" else "83")
+    assert MIB <= made.size <= 2 * MIB
+    assert made.end >= LAST
+    _as_the_tools_see_it(disk, after)
+
+
 @pytest.mark.programs
 def test_swap_then_growth(tmp_path: Path) -> None:
     """The partition that grows stops at the swap"""

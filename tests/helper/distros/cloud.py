@@ -15,6 +15,8 @@ def install(tree: Tree, python: str = "/usr/bin/python3") -> Tree:
     tree.put("/etc/cloud/cloud.cfg.d/05_logging.cfg", "_log: []\n")
     if (tree / "/etc/alpine-release").exists():
         tree.link("/etc/runlevels/boot/cloud-init-local", "/etc/init.d/cloud-init-local")
+    elif (tree / "/etc/init.d").exists() and not (tree / "/etc/systemd").exists():
+        tree.link("/etc/rcS.d/S20cloud-init-local", "../init.d/cloud-init-local")
     else:
         tree.put("/usr/lib/systemd/system-generators/cloud-init-generator", "#!/bin/sh\n", mode=0o755)
     tree.put(f"/var/lib/cloud/instances/{OLD}/obj.pkl", "old")

@@ -21,7 +21,7 @@ from tests.helper.support import INSTANCE, Bench
 USER = "#cloud-config\nruncmd: [echo canary]\n"
 DATA = {"user_data": b64encode(USER.encode()).decode()}
 SEED = "/var/lib/cloud/seed/nocloud"
-DISTROS = ("debian", "ubuntu", "rocky", "fedora", "opensuse", "arch", "alpine")
+DISTROS = ("debian", "devuan", "ubuntu", "rocky", "fedora", "opensuse", "arch", "alpine")
 
 
 def context(bench: Bench, options: Mapping[str, Any] | None = None, distro: str = "") -> Context:
