@@ -14,8 +14,6 @@ Options = dict[str, Any]
 SETS: Mapping[str, tuple[str, ...]] = {row.name: row.sets for row in Parameters.rows.values() if row.sets}
 """OS parameter -> the options, TASK.OPTION, that it is the way to set."""
 
-NEW_UUIDS = ("new-uuids", "follow-uuids")
-
 
 class TaskOptions(NamedTuple):
     """Options of the tasks of one run"""

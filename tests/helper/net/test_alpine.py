@@ -219,7 +219,7 @@ def test_what_busybox_does_for_dhcp(tmp_path: Path, kind: str) -> None:
     interface = applied.KINDS[kind]
     main_file(tmp_path, (interface,))
     busybox(tmp_path)
-    command = [tmp_path / "ifup", "-n", "-v", "-i", tmp_path / "main", interface.name]
+    command = [str(tmp_path / "ifup"), "-n", "-v", "-i", str(tmp_path / "main"), interface.name]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     named = lines.index(f"test -e /sys/class/net/nic0 || nameif nic0 {interface.mac}")
     client = next(index for index, line in enumerate(lines) if line.startswith("udhcpc "))
