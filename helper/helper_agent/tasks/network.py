@@ -44,7 +44,7 @@ def run(context: Context) -> None:
         raise Skip("the image's system sets it by itself")
     wanted = state.read(context.instance.nics, options.plain(), log.warning)
     version = options.text("cloud_network")
-    if version and cloud_init.in_charge(root, options.text("cloud_init")):
+    if version and not options.text("renderer") and cloud_init.in_charge(root, options.text("cloud_init")):
         from helper_agent.net import cloud
 
         cloud.give(root, wanted, version, seeded=options.text("cloud_seed") != "disk")
