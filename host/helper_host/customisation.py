@@ -48,6 +48,22 @@ class Customisation(NamedTuple):
     more_seconds: float
     """What tasks may take beyond the usual, as they declare: the run's time limit grows by it."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether every task of this run waits for an option that nobody has set"""
+        given = {
+            option for row in Parameters.rows.values() if row.name in self.parameters.values for option in row.sets
+        }
+        return all(
+            (task := self.tasks.find(name)) is not None
+            and bool(task.needs)
+            and not any(
+                f"{name}.{option}" in given or self.layers.has(name, option) or option in self.contents.get(name, {})
+                for option in task.needs
+            )
+            for name in self.wanted
+        )
+
     def options(self, made: dict[str, Options]) -> dict[str, Options]:
         """The options of this run's tasks; `made`: from the parameters with names of their own"""
         merged = {name: {**made.get(name, {}), **self.contents.get(name, {})} for name in {**made, **self.contents}}

@@ -97,7 +97,7 @@ def _deploy(
         guard = stack.enter_context(Guard(lambda: _wipe_again(disks[0])))
         image = _open_image(request, stack, monitor)
         planned = customisation.prepare(request, (image.path or None) if image is not None else None)
-        if image is None and (planned is None or not planned.wanted):
+        if image is None and (planned is None or planned.idle):
             log.info("there is nothing to do on the disk")
             return finishing.NO_IMAGE
         target = Target(disks[0], image, log, clear_rest=settings.wipe_rest)

@@ -143,7 +143,7 @@ def test_what_snf_image_knows_and_we_dont_is_refused(name: str) -> None:
     nothing: Any
     for nothing in (None, "", "[]", "{}", [], {}):
         assert read({"image": "a", name: nothing}) == {"image": "a"}
-    assert "cloud_userdata, os_product_key" in refusal({"cloud_userdata": CANARY, "os_product_key": CANARY})
+    assert "os_answer_file, os_product_key" in refusal({"os_answer_file": CANARY, "os_product_key": CANARY})
 
 
 @pytest.mark.parametrize("name", ["users", "skip_tasks", "dns_servers", "dns_search"])

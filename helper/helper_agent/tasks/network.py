@@ -24,9 +24,11 @@ TASK = Task(
         ),
         Option("default_nic", "str", f"a lone NIC without data: {', '.join(wishes.DEFAULT_MODES)}"),
         Option("renderer", "str", "network system that is told, instead of the one that the image runs"),
-        Option("dhcp_tags", "list", "tags of networks that say DHCP", default=tags.DHCP),
-        Option("stateful_tags", "list", "tags of networks that say DHCPv6", default=tags.STATEFUL),
-        Option("stateless_tags", "list", "tags of networks that say SLAAC with DHCPv6 for the rest", tags.STATELESS),
+        Option("dhcp_tags", "list", "tags of networks that say DHCP", default=list(tags.DHCP)),
+        Option("stateful_tags", "list", "tags of networks that say DHCPv6", default=list(tags.STATEFUL)),
+        Option(
+            "stateless_tags", "list", "tags of networks that say SLAAC with DHCPv6 for the rest", list(tags.STATELESS)
+        ),
         Option("cloud_network", "str", "the network goes through the image's cloud-init if that is used: v2 or v1"),
         Option("cloud_init", "str", "as the task cloud-init's mode"),
         Option("cloud_seed", "str", "as the task cloud-init's seed", default="image"),

@@ -122,7 +122,7 @@ def with_key(text: str, style: Style, value: str | None, blocks: Sequence[str]) 
     value = _value(style, value)
     lines = _logical(split(text), style)
     words = [word.lower() for word in blocks]
-    opens = next((at for at, line in enumerate(lines) if line.split(None, 1)[:1] and _word(line) in words), len(lines))
+    opens = next((at for at, line in enumerate(lines) if _word(line) in words), len(lines))
     _set(lines, style, value, [range(opens)], _last_place(lines, style, opens))
     return "".join(lines)
 
@@ -166,7 +166,10 @@ def split(text: str) -> list[str]:
 
 def _set(lines: list[str], style: Style, value: str | None, spans: Sequence[range], place: int) -> None:
     """One line in `spans` sets the key: the first that does, or a new one below its default, or a new one at `place`"""
-    there = [(at, found) for span in spans for at in span if (found := style.split(lines[at])) is not None]
+    # A look that costs little, since a file may have a hundred thousand lines
+    name = style.key.lower()
+    likely = [at for span in spans for at in span if name in lines[at].lower()]
+    there = [(at, found) for at in likely if (found := style.split(lines[at])) is not None]
     for at, _ in there[0 if value is None else 1 :]:
         lines[at] = ""
     if value is None:
@@ -177,14 +180,13 @@ def _set(lines: list[str], style: Style, value: str | None, spans: Sequence[rang
             lines[at] = style.line(before, value) + _end(lines[at])
         return
     new = style.line("", value)
-    likely = [
+    proposed = [
         (score, -at)
-        for span in spans
-        for at in span
+        for at in likely
         if (score := style.proposes(lines[at]))
         and not any(_is_below(line, new, style) for line in lines[at + 1 : at + 2])
     ]
-    at = 1 - max(likely)[1] if likely else place
+    at = 1 - max(proposed)[1] if proposed else place
     # A last line that wants to go on takes an empty one in, not the new one
     empty = [""] if style.mark and at and _continues(lines[at - 1]) and not style.is_comment(lines[at - 1]) else []
     _insert(lines, at, [*empty, new])
@@ -238,6 +240,8 @@ def _indent(line: str) -> int:
 
 
 def _continues(line: str) -> bool:
+    if "\\" not in line:
+        return False
     body = line[: len(line) - len(_end(line))]
     return (len(body) - len(body.rstrip("\\"))) % 2 == 1
 
@@ -248,7 +252,7 @@ def _end(line: str) -> str:
 
 
 def _word(line: str) -> str:
-    return line.split(None, 1)[0].lower()
+    return (line.split(None, 1) or [""])[0].lower()
 
 
 def _header(line: str) -> str | None:

@@ -34,16 +34,16 @@ BROKEN = frozenset(("ssl", "doctest", "_asyncio"))
 
 _PROGRAMS = """
 [ [[ ar arch ash awk badblocks base64 basename bash bc blkid blockdev btrfs btrfstune bunzip2 busybox bzcat
-bzip2 cat chattr chgrp chmod chown chroot cmp cp cpio cut date dc dd debugfs df diff dirname dos2unix du
-dumpe2fs e2fsck e2image e2label echo ed egrep env expand expr fallocate false fatlabel fgrep find fold free
-fsck.ext* fsck.fat fsck.vfat fsck.xfs fsfreeze fstrim getopt grep groups gunzip gzip head hexdump hostname id
-kill killall kmod less link ln losetup ls lsattr lsblk lzcat lzma md5sum mkdir mke2fs mkfifo mkfs.btrfs
-mkfs.ext* mkfs.fat mkfs.vfat mkfs.xfs mknod mkpasswd mkswap mktemp modprobe more mount mv nl nproc od paste
-patch pidof printf ps pwd python3 python3.* readlink realpath resize2fs rev rm rmdir rpm2cpio run-parts sed seq
-setsid sfdisk sh sha1sum sha256sum sha512sum shred shuf sleep sort stat strings swaplabel sync tac tail tar tee
-test time timeout touch tr true truncate tty tune2fs umount uname uncompress unexpand uniq unix2dos unlink
-unlzma unxz unzip uudecode uuencode vi wc which whoami wipefs xargs xfs_admin xfs_db xfs_growfs xfs_io
-xfs_repair xxd xz xzcat yes zcat
+bzip2 cat chattr chgrp chmod chown chroot cmp cp cpio cryptsetup cut date dc dd debugfs df diff dirname dmsetup
+dos2unix du dumpe2fs e2fsck e2image e2label echo ed egrep env expand expr fallocate false fatlabel fgrep find
+fold free fsck.ext* fsck.f2fs fsck.fat fsck.vfat fsck.xfs fsfreeze fstrim getopt grep groups gunzip gzip head
+hexdump hostname id kill killall kmod less link ln losetup ls lsattr lsblk lvm lzcat lzma md5sum mkdir mke2fs
+mkfifo mkfs.btrfs mkfs.ext* mkfs.f2fs mkfs.fat mkfs.vfat mkfs.xfs mknod mkpasswd mkswap mktemp modprobe more
+mount mv nl nproc od paste patch pidof printf ps pwd python3 python3.* readlink realpath resize.f2fs resize2fs
+rev rm rmdir rpm2cpio run-parts sed seq setsid sfdisk sh sha1sum sha256sum sha512sum shred shuf sleep sort stat
+strings swaplabel sync tac tail tar tee test time timeout touch tr true truncate tty tune2fs umount uname
+uncompress unexpand uniq unix2dos unlink unlzma unxz unzip uudecode uuencode vi wc which whoami wipefs xargs
+xfs_admin xfs_db xfs_growfs xfs_io xfs_repair xxd xz xzcat yes zcat
 """
 PROGRAMS = frozenset(_PROGRAMS.split())
 """Globs of the names of all programs, busybox's applets among them."""
