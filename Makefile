@@ -97,7 +97,9 @@ unit: $(VENV)/.unit ## the fast tests: some two minutes, no root, no VM
 test: packages $(VENV)/.vm ## every test: unit, VM and the real Ganeti cluster
 	$(MAKE) sweep
 	$(MAKE) helper-image test-images $(UNPACKED)
-	$(PYTHON) -m pytest --no-skips $(PYTEST_ARGS)
+	@# what starts machines, and measures them, wants the processors for itself
+	$(PYTHON) -m pytest --no-skips -q -n $(UNIT_WORKERS) -m "not root and not vm and not cluster" $(PYTEST_ARGS)
+	$(PYTHON) -m pytest --no-skips -q -m "root or vm or cluster" $(PYTEST_ARGS)
 
 # Network systems that the tests run, only unpacked: the one can't be installed beside ifupdown, the other would take
 # hold of the machine's own network
