@@ -32,7 +32,7 @@ PACKAGES += grub-common
 # volumes and filesystems that the tests make images with
 PACKAGES += cryptsetup-bin f2fs-tools lvm2
 # the network systems whose files we write, run in namespaces of their own, and a router for them
-PACKAGES += netplan.io isc-dhcp-client dnsmasq-base dbus
+PACKAGES += netplan.io isc-dhcp-client dnsmasq-base dbus udev
 # another of them; it brings no service
 PACKAGES += dhcpcd-base
 # what assembles our boot code anew, to hold the bytes in the package against it

@@ -33,10 +33,24 @@ CLOSED = {
     "image_description": "no",
     "cleanup": "full",
     "skip_tasks": "machine-id",
+    "create_users": "yes",
+    "lock_root": "no",
+    "ssh_password_login": "no",
+    "locale": "de_DE.UTF-8",
+    "network_renderer": "networkmanager",
+    "default_nic": "slaac",
+    "resize": "177",
+    "serial_console": "ttyS1,57600",
+    "regenerate_grub": "no",
+    "new_uuids": "yes",
+    "cloud_init": "auto",
+    "cloud_seed": "image",
+    "cloud_network": "v1",
 }
 """Values of a fixed set or numbers: nothing of a user's own wording can be in them."""
 SIGNATURE = f"{NEEDLE}.sig"
 CONFIGURATION = f"{NEEDLE}.json"
+KEYS, DATA = f"{NEEDLE}.keys", f"{NEEDLE}.yaml"
 TASK = """#!/bin/sh
 # /// task
 # api = 1
@@ -66,6 +80,21 @@ def values(image: Path, rough: str) -> dict[str, str]:
         "ssh_keys": f"{calling.KEY.rpartition(' ')[0]} {NEEDLE}{rough}",
         "hostname": f"{NEEDLE}.example.org",
         "dns_servers": "198.51.100.53",
+        **{f"nic{number}": f"static 2001:db8::4711:{number}/64 mtu=4711" for number in range(8)},
+        "root_password": f"{NEEDLE}{rough}",
+        "sudo": NEEDLE,
+        "ssh_keys_url": f"file://{image.parent}/{KEYS}",
+        "hosts": f"192.0.2.7 {NEEDLE}.example.org",
+        "timezone": f"Europe/{NEEDLE}",
+        "keyboard": f"{NEEDLE[:6]}",
+        "first_boot": f"#!/bin/sh\n# {NEEDLE}{rough}\n",
+        "luks_key": f"{NEEDLE}{rough}",
+        "kernel_args": f"{NEEDLE}=1",
+        "user_data": f"#cloud-config\n# {NEEDLE}{rough}\n",
+        "user_data_url": f"file://{image.parent}/{DATA}",
+        "vendor_data": f"#cloud-config\n# {NEEDLE}{rough}\n",
+        "vendor_data_url": f"file://{image.parent}/{DATA}",
+        "meta_data": json.dumps({NEEDLE: rough}),
         "dns_search": f"{NEEDLE}.example.org",
         "task_options": f"org.example.text.text={shlex.quote(NEEDLE + rough)}",
         "task_secrets": f"org.example.text.token={shlex.quote(NEEDLE + rough)}",
@@ -85,6 +114,8 @@ def bench(tmp_path: Path, keys: Keys) -> Iterator[Bench]:
     with deploying.checked(Bench(tmp_path)) as bench:
         bench.settings["keyrings"] = str(keys.keyrings(tmp_path / "keyrings", PUBLISHER))
         (bench.image.parent / CONFIGURATION).write_text("{}")
+        (bench.image.parent / KEYS).write_text(f"{calling.KEY}\n")
+        (bench.image.parent / DATA).write_text("#cloud-config\n{}\n")
         (bench.image.parent / SIGNATURE).write_bytes(keys.sign(bench.image.read_bytes()))
         tasks = tmp_path / "settings" / "tasks.d"
         tasks.mkdir(parents=True)
