@@ -58,6 +58,7 @@ def test_a_home_that_is_missing_is_made(bench: Bench, context: Make) -> None:
         ("/etc/ssh/keys-%U/%%h", "/etc/ssh/keys-1000/%h", 0o644),
         ('"/etc/ssh/some keys"', "/etc/ssh/some keys", 0o644),
         ("keys", "/home/debian/keys", 0o600),
+        ("= .ssh/keys", "/home/debian/.ssh/keys", 0o600),
     ],
 )
 def test_authorized_keys_file(bench: Bench, context: Make, pattern: str, path: str, mode: int) -> None:
