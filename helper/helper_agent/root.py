@@ -140,6 +140,18 @@ class Root:
                 raise TaskError(f"{path} in the image is {kind(mode)}, not a symlink")
             return os.readlink("", dir_fd=fd)
 
+    def owner(self, path: str, *, follow: bool = True) -> tuple[int, int]:
+        """Numbers of the user and group that `path` belongs to
+
+        Args:
+            follow: whether of what a symlink at its end leads to, or of the symlink
+
+        Raises:
+            FileNotFoundError, TaskError
+        """
+        with self._places.opened(path, os.O_PATH if follow else os.O_PATH | os.O_NOFOLLOW) as fd:
+            return self._owners.of(fd)
+
     def real_path(self, path: str) -> str:
         """Where `path` is when all symlinks on the way are followed; one at its end is not
 

@@ -36,9 +36,8 @@ def change(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str
     if not found or any("$kernelopts" in match["text"] for match in found):
         return text
     values = arguments.both([match["text"] for match in found], changes, consoles)
-    for match, value in reversed(list(zip(found, values, strict=True))):
-        text = text[: match.start("text")] + value + text[match.end("text") :]
-    return text
+    rest = iter(values)
+    return re.sub(_OPTIONS, lambda match: match["head"] + next(rest), text)
 
 
 def has_options(text: str) -> bool:

@@ -15,6 +15,8 @@ AUTO = "auto"
 PORTS: Mapping[str, str] = {"xen-pvm": "hvc0", "lxc": ""}
 """Hypervisor (Ganeti's HYPERVISOR) -> the console it gives an instance, "" for none; others have a serial port."""
 INITTAB = "/etc/inittab"
+LINE_MAX = 1000
+"""Characters of a line of it that is looked at."""
 SECURETTY = "/etc/securetty"
 RUNIT = "/etc/runit/runsvdir/default"
 
@@ -103,14 +105,15 @@ def with_getty(text: str, where: Port) -> str:
     different ideas of what the first field is.
     """
     lines = text.split("\n")
-    own = [index for index, line in enumerate(lines) if re.match(rf"[^#\s][^\n]*getty\b.*\b{where.name}\b", line)]
-    if own:
+    # In a long one each `getty` would be followed to its end
+    likely = [(index, line) for index, line in enumerate(lines) if "getty" in line and len(line) <= LINE_MAX]
+    if any(re.match(rf"[^#\s][^\n]*getty\b.*\b{where.name}\b", line) for _, line in likely):
         return text
-    for index, line in enumerate(lines):
+    for index, line in likely:
         if re.match(rf"#\s*[\w]*:[\w]*:\w+:.*getty\b.*\b{where.name}\b", line):
             lines[index] = _at_speed(line.lstrip("# \t"), where)
             return "\n".join(lines)
-    for index, line in enumerate(lines):
+    for index, line in likely:
         if match := re.match(r"(?P<id>\w*):(?P<levels>\w*):respawn:(?P<getty>\S*getty)\b.*\btty1\b", line):
             identity = where.name if match["id"] == "tty1" else f"{where.name[0].upper()}{where.name[-1]}"
             made = (

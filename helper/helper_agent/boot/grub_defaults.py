@@ -54,7 +54,7 @@ def change(root: Root, paths: Sequence[str], changes: Sequence[Change], consoles
     texts = {path: root.read_text(path) for path in paths}
     _make_home(texts, paths[0])
     rows = [row for name in (ALWAYS, NORMAL) for row in _settings(texts, name)]
-    counts = [_counts(row, rows) for row in rows]
+    counts = _counts(rows)
     home = max(index for index, row in enumerate(rows) if row.name == ALWAYS)
     values = arguments.applied([row.value for row in rows], changes, counts=counts, home=home)
     if consoles:
@@ -102,15 +102,21 @@ def _settings(texts: dict[str, str], name: str) -> list[Setting]:
     return found
 
 
-def _counts(row: Setting, rows: Sequence[Setting]) -> bool:
-    """Whether what `row` sets isn't replaced by a later one"""
-    later = rows[rows.index(row) + 1 :]
-    return row.known and not any(other.name == row.name and not other.adds and other.known for other in later)
+def _counts(rows: Sequence[Setting]) -> list[bool]:
+    """For each of `rows`, whether what it sets isn't replaced by a later one"""
+    replaced: set[str] = set()
+    found = []
+    for row in reversed(rows):
+        found.append(row.known and row.name not in replaced)
+        if row.known and not row.adds:
+            replaced.add(row.name)
+    return found[::-1]
 
 
 def _with(text: str, new: Sequence[tuple[Setting, str]]) -> str:
-    # From the end, so that what is in front keeps its place
-    for row, value in sorted(new, key=lambda pair: -pair[0].start):
+    parts, at = [], 0
+    for row, value in sorted(new, key=lambda pair: pair[0].start):
         quote = "" if row.quote else '"'
-        text = f"{text[: row.start]}{quote}{value}{quote}{text[row.end :]}"
-    return text
+        parts += [text[at : row.start], quote, value, quote]
+        at = row.end
+    return "".join((*parts, text[at:]))

@@ -71,8 +71,13 @@ def objection(text: str, nodes: Sequence[str], uuids: Collection[str]) -> str:
     for node in nodes:
         if re.search(rf"root={node}\b", text):
             return f"it has root={node}, which is another device's name in the instance (GRUB_DISABLE_LINUX_UUID?)"
-    named = re.findall(r"root=UUID=([0-9A-Fa-f-]+)|--fs-uuid[^\n]*?([0-9A-Fa-f]{4,8}(?:-[0-9A-Fa-f]{4,12})+)", text)
-    unknown = sorted({one or other for one, other in named if (one or other).lower() not in uuids})
+    named = re.findall(r"root=UUID=([0-9A-Fa-f-]+)", text)
+    for line in text.split("\n"):
+        # An expression for both would look at a long line again and again
+        _, search, rest = line.partition("--fs-uuid")
+        if search and (found := re.search(r"\b[0-9A-Fa-f]{4,8}(?:-[0-9A-Fa-f]{4,12})+", rest)):
+            named.append(found[0])
+    unknown = sorted({one for one in named if one.lower() not in uuids})
     return f"it has the UUID {unknown[0]}, which no filesystem on the instance's disks has" if unknown else ""
 
 

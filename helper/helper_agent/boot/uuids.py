@@ -125,7 +125,7 @@ def _made_for_this_disk(root: Root) -> bool:
     """Whether dracut's settings say hostonly, whose initramfs waits for the devices it was made on"""
     value = ""
     for path in _there(root, DRACUT):
-        for match in re.finditer(r"""(?m)^\s*hostonly=["']?(\w+)""", root.read_text(path)):
+        for match in re.finditer(r"""(?m)^[ \t]*hostonly=["']?(\w+)""", root.read_text(path)):
             value = match[1]
     return value not in ("", "no")
 

@@ -17,7 +17,8 @@ LOOKED_AT = 1000
 
 def by_password(root: Root) -> bool:
     """Whether anybody has a password"""
-    return any(shadow.has_password(shadow.of(root, user.name)) for user in _people(root))
+    fields = shadow.all_fields(root)
+    return any(shadow.has_password(fields.get(user.name)) for user in _people(root))
 
 
 def by_key(root: Root, distro: Distro) -> bool:

@@ -42,6 +42,8 @@ def add(root: Root, name: str) -> User:
     # not !: an sshd without PAM would refuse keys
     shadowed = root.is_file(shadow.SHADOW)
     _line(root, shadow.SHADOW, f"{name}:*:{today if today >= SINCE else ''}:0:99999:7:::", wanted=shadowed)
+    if shadowed:
+        shadow.replace(root, name, "*")  # what an earlier user of that name has left would be this one's password
     for path in SUB_IDS:
         _line(root, path, f"{name}:{_next_sub(root.read_text_or(path))}:{SUB_COUNT}", wanted=root.is_file(path))
     _home(root, user)

@@ -53,6 +53,26 @@ def of(root: Root, name: str) -> str | None:
     return _field(root.read_text_or(SHADOW), name, _HASH) if field == "x" else field
 
 
+def all_fields(root: Root) -> dict[str, str]:
+    """Name -> what `of` says, for all users
+
+    Raises:
+        TaskError: one of the files is a trap
+    """
+    found, shadowed = (_hashes(root.read_text_or(path)) for path in (users.FILE, SHADOW))
+    fields = {name: shadowed.get(name) if field == "x" else field for name, field in found.items()}
+    return {name: field for name, field in fields.items() if field is not None}
+
+
+def _hashes(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, *rest = line.rstrip("\r").split(":", 2)
+        if rest:
+            found.setdefault(name, rest[0])
+    return found
+
+
 def replace(root: Root, name: str, hashed: str) -> None:
     """Put `hashed` into the place of the user's hash, with nothing else changed
 

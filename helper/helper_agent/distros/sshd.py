@@ -1,14 +1,17 @@
 """What the image's sshd is told by its sshd_config(5), Include files among it, and how to tell it something else
 
-Only the global part counts: what follows a Match line holds for some users or addresses, and no task asks about those.
+Only the global part counts: what follows a Match line holds for some users or addresses. Of that a task asks only for
+what contradicts it (`exceptions`).
 """
 
 from __future__ import annotations
 
 import fnmatch
+import re
 import shlex
 from collections.abc import Mapping
 
+from helper_agent.api import TaskError
 from helper_agent.distros.users import User
 from helper_agent.records import NamedTuple
 from helper_agent.root import Root
@@ -21,10 +24,15 @@ them."""
 HEAD = "# Written by ganeti-instance-helper\n"
 INCLUDES_MAX = 16
 """Depth of Include, as in sshd's servconf.c (SERVCONF_MAX_DEPTH)."""
+FILES_MAX = 1000
+"""Most files that are read: each of them may include all of them again."""
+
+_LINE = r"""\s*(?:"(?P<quoted>[^"\n]+)"|(?P<plain>[^\s="#][^\s=]*))\s*=?\s*(?P<rest>.*)"""
+"""Keyword and arguments, blanks or `=` or both between them (strdelim() in sshd's misc.c)."""
 
 
 class Line(NamedTuple):
-    """A line of the global part"""
+    """A line that isn't empty"""
 
     keyword: str
     """In lower case."""
@@ -32,16 +40,23 @@ class Line(NamedTuple):
     """Its arguments."""
     path: str
     """Of the file that has it."""
+    match: str = ""
+    """The Match line that it belongs to, "" in the global part."""
 
 
 def lines(root: Root, path: str) -> list[Line]:
-    """The lines in the order sshd reads them, Include lines before those that they bring; none without the file
+    """The lines of the global part in the order sshd reads them, Include lines before those that they bring; none
+    without the file
 
     Raises:
-        TaskError: the file, or one it includes, is not a regular file
+        TaskError: the file, or one it includes, is not a regular file; too many files
     """
+    return [line for line in _all(root, path) if not line.match]
+
+
+def _all(root: Root, path: str) -> list[Line]:
     found: list[Line] = []
-    _read(root, read_from(root, path), found, 0)
+    _Reader(root, found).read(read_from(root, path), 0, "")
     return found
 
 
@@ -66,20 +81,26 @@ def write(root: Root, path: str, wanted: Mapping[str, str]) -> None:
     Where another line comes before ours it gets the value, too; and where none of our files would be read, `path` does.
 
     Raises:
-        TaskError: as `lines`
+        TaskError: as `lines`, or a line before ours can't be changed
     """
     patterns = [word for line in lines(root, path) if line.keyword == "include" for word in line.words]
     if any(fnmatch.fnmatchcase(DROP_IN, _absolute(pattern)) for pattern in patterns):
         root.install(DROP_IN, HEAD + "".join(f"{keyword} {value}\n" for keyword, value in wanted.items()), mode=0o600)
     else:
         _set(root, path, wanted)
+    for keyword, value, where in _overruled(root, path, wanted):
+        _set(root, where, {keyword: value})
+    for keyword, _, where in _overruled(root, path, wanted):
+        raise TaskError(f"A line of {where} in the image says otherwise about {keyword}", "take that line away")
+
+
+def _overruled(root: Root, path: str, wanted: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """What of `wanted` isn't what counts, and the file that has what does"""
     first_of: dict[str, Line] = {}
     for line in lines(root, path):
         first_of.setdefault(line.keyword, line)
-    for keyword, value in wanted.items():
-        counts = first_of.get(keyword.lower())
-        if counts is not None and counts.words != [value]:
-            _set(root, counts.path, {keyword: value})
+    there = [(keyword, value, first_of.get(keyword.lower())) for keyword, value in wanted.items()]
+    return [(keyword, value, line.path) for keyword, value, line in there if line and line.words != [value]]
 
 
 def _set(root: Root, path: str, wanted: Mapping[str, str]) -> None:
@@ -90,17 +111,16 @@ def _set(root: Root, path: str, wanted: Mapping[str, str]) -> None:
         root.set_key(path, keyword, value, separator=" ", ignore_case=True)
 
 
-def exceptions(root: Root, path: str, keyword: str) -> list[str]:
-    """Match lines of the main file below which `keyword` stands: for those users or addresses ours doesn't count"""
-    found: list[str] = []
-    match = ""
-    for line in root.read_text_or(read_from(root, path)).split("\n"):
-        words = _words(line)
-        if words and words[0].lower() == "match":
-            match = " ".join(words)
-        elif words and match and words[0].lower() == keyword.lower() and match not in found:
-            found.append(match)
-    return found
+def exceptions(root: Root, path: str, wanted: Mapping[str, str]) -> list[str]:
+    """Match lines below which one of the keywords has another value than `wanted`: for those users or addresses ours
+    doesn't count
+
+    Raises:
+        TaskError: as `lines`
+    """
+    values = {keyword.lower(): [value] for keyword, value in wanted.items()}
+    below = (line for line in _all(root, path) if line.match)
+    return list(dict.fromkeys(line.match for line in below if line.words != values.get(line.keyword, line.words)))
 
 
 def read_from(root: Root, path: str) -> str:
@@ -122,20 +142,32 @@ def user_path(pattern: str, user: User) -> str:
     return path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
 
 
-def _read(root: Root, path: str, found: list[Line], depth: int) -> None:
-    for text in root.read_text_or(path).split("\n"):
-        words = _words(text)
-        if not words:
-            continue
-        keyword = words[0].lower()
-        if keyword == "match":
-            return
-        if len(words) > 1:
-            found.append(Line(keyword, words[1:], path))
-        if keyword == "include" and depth < INCLUDES_MAX:
-            for pattern in words[1:]:
-                for included in root.glob(_absolute(pattern)):
-                    _read(root, included, found, depth + 1)
+class _Reader:
+    """Reads a file and those that it includes, into `found`"""
+
+    def __init__(self, root: Root, found: list[Line]) -> None:
+        self._root = root
+        self._found = found
+        self._files = 0
+
+    def read(self, path: str, depth: int, match: str) -> None:
+        """A Match of a file ends with that file, one around its Include line holds for all of it"""
+        self._files += 1
+        if self._files > FILES_MAX:
+            raise TaskError(f"The image's sshd_config includes more than {FILES_MAX} files", "see what it includes")
+        for text in self._root.read_text_or(path).split("\n"):
+            words = _words(text)
+            if not words:
+                continue
+            keyword = words[0].lower()
+            if keyword == "match":
+                match = " ".join(words)
+                continue
+            if len(words) > 1:
+                self._found.append(Line(keyword, words[1:], path, match))
+            if keyword == "include" and depth < INCLUDES_MAX:
+                for included in (each for pattern in words[1:] for each in self._root.glob(_absolute(pattern))):
+                    self.read(included, depth + 1, match)
 
 
 def _absolute(pattern: str) -> str:
@@ -144,12 +176,13 @@ def _absolute(pattern: str) -> str:
 
 def _words(line: str) -> list[str]:
     """`Keyword arguments` or `Keyword=arguments`, double quotes and comments as sshd understands them"""
-    keyword, _, rest = line.strip().replace("=", " ", 1 if "=" in line.split(" ", 1)[0] else 0).partition(" ")
-    if not keyword or keyword.startswith("#"):
+    match = re.match(_LINE, line)
+    if match is None:
         return []
+    keyword, rest = match["quoted"] or match["plain"], match["rest"]
     if not any(character in rest for character in "\"'\\#"):  # nearly always; shlex is slow
-        return [*keyword.split(), *rest.split()]
+        return [keyword, *rest.split()]
     try:
-        return [*keyword.split(), *shlex.split(rest, comments=True)]
+        return [keyword, *shlex.split(rest, comments=True)]
     except ValueError:  # an unbalanced quote, on which sshd would refuse to start
-        return [*keyword.split(), *rest.split()]
+        return [keyword, *rest.split()]

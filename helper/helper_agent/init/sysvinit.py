@@ -100,7 +100,7 @@ def _links(root: Root, service: str, kind: str) -> list[str]:
 
 def _asked(script: str) -> tuple[str, int]:
     """Runlevels and number that the script's header asks for, chkconfig's form or LSB's"""
-    if found := re.search(r"^#\s*chkconfig:\s*([0-6-]+)\s+(\d\d?)\b", script, re.M):
+    if found := re.search(r"^#[ \t]*chkconfig:[ \t]*([0-6-]+)[ \t]+(\d\d?)\b", script, re.M):
         return found[1] if found[1] != "-" else LEVELS, int(found[2])
     order = ORDER_LATE if re.search(r"^# Required-Start:.*\$all\b", script, re.M) else ORDER
     levels = re.search(r"^# Default-Start:([ \t0-9S]*)$", script, re.M)

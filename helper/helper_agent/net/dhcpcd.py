@@ -85,7 +85,10 @@ def with_part(text: str, ours: str) -> str:
 
 def without_part(text: str) -> str:
     """`text` without our part"""
-    return re.sub(rf"^\n?{re.escape(BEGIN)}.*?^{re.escape(END)}", "", text, flags=re.M | re.S)
+    # Behind the last end each beginning would be followed to the file's end
+    last = text.rfind(END) + len(END) if END in text else 0
+    kept = re.sub(rf"^\n?{re.escape(BEGIN)}.*?^{re.escape(END)}", "", text[:last], flags=re.M | re.S)
+    return kept + text[last:]
 
 
 def without_ethernet(text: str) -> str:

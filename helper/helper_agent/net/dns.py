@@ -89,7 +89,9 @@ def _dhcp(root: Root, state: State) -> None:
 
 def _dhclient(text: str, state: State) -> str:
     """dhclient.conf(5) with our statements at the end, in the place of an earlier run's"""
-    kept = re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", "", text, flags=re.DOTALL)
+    # Behind the last end each beginning would be followed to the file's end
+    last = text.rfind(END) + len(END) if END in text else 0
+    kept = re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", "", text[:last], flags=re.DOTALL) + text[last:]
     end = "" if not kept or kept.endswith("\n") else "\n"
     domains = ", ".join(f'"{domain}"' for domain in state.dns_search)
     values = {

@@ -77,7 +77,8 @@ def with_block(text: str, lines: Sequence[str]) -> str:
     end = "\r\n" if "\r\n" in text else "\n"
     before = text.split(end)
     block = [BEGIN, *lines, END]
-    starts = [number for number, line in enumerate(before) if line == BEGIN and END in before[number:]]
+    last = max((number for number, line in enumerate(before) if line == END), default=-1)
+    starts = [number for number, line in enumerate(before[: last + 1]) if line == BEGIN]
     if starts:
         return end.join((*before[: starts[-1]], *block, *before[before.index(END, starts[-1]) + 1 :]))
     head = before[:-1] if before[-1] == "" else before

@@ -26,7 +26,7 @@ SERVICE = "/etc/rc.d/init.d/network"
 RUNLEVELS = "2345"
 NM_METRIC = 100
 COMPANIONS = ("ifcfg", "route", "route6", "rule", "rule6", "keys")
-ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)=(.*?)\s*$", re.M)
+ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?(\w+)=(.*)$", re.M)
 CONTRADICTING = re.compile(r"\s*(GATEWAY|GATEWAYDEV|IPV6_DEFAULTGW|IPV6_DEFAULTDEV)\s*=")
 
 
@@ -169,7 +169,7 @@ def _metric(address: Address) -> str:
 
 def _ethernet(path: str, text: str) -> bool:
     """Whether the file `path` is for an Ethernet interface; VLANs, bridges and bonds are the image's own affair"""
-    found = {key: value.strip("'\"") for key, value in ASSIGNMENT.findall(text)}
+    found = {key: value.strip().strip("'\"") for key, value in ASSIGNMENT.findall(text)}
     if found.get("VLAN", "no") == "yes" or any(key in found for key in ("BONDING_OPTS", "TEAM_CONFIG")):
         return False
     name = found.get("DEVICE") or ("" if "HWADDR" in found else path.rpartition("/ifcfg-")[2])
@@ -188,7 +188,7 @@ def _global(text: str) -> str:
     """/etc/sysconfig/network: networking is on, and no gateway for all interfaces is in it"""
     lines = [line for line in text.splitlines(keepends=True) if not CONTRADICTING.match(line)]
     kept = "".join(line for line in lines if not re.match(r"\s*NETWORKING\s*=", line))
-    if re.search(r"^\s*NETWORKING\s*=\s*['\"]?yes", text, re.M):
+    if re.search(r"^[ \t]*NETWORKING[ \t]*=[ \t]*['\"]?yes", text, re.M):
         kept = "".join(lines)
     else:
         kept += f"{'' if kept.endswith(chr(10)) or not kept else chr(10)}NETWORKING=yes\n"

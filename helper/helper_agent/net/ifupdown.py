@@ -48,7 +48,7 @@ def settle(root: Root, log: Logger, paths: Sequence[str]) -> None:
     """The image's own stanzas for Ethernet interfaces go away, or one of them would bring up ours with DHCP"""
     prune(root, log, paths)
     text = root.read_text_or(MAIN, LOOPBACK)
-    if not re.search(rf"^\s*source(-directory)?\s+({FOLDER}|interfaces\.d)(/\*)?\s*$", text, re.M):
+    if not re.search(rf"^[ \t]*source(-directory)?[ \t]+({FOLDER}|interfaces\.d)(/\*)?[ \t\r]*$", text, re.M):
         root.write(MAIN, f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}\nsource {FOLDER}/*\n")
 
 

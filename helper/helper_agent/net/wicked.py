@@ -20,7 +20,7 @@ ROUTES = f"{FOLDER}/routes"
 SYSCTL = "/etc/sysctl.d/70-ganeti-net.conf"
 UNIT = "wicked.service"
 LINKS = "/etc/systemd/system/*.wants/wicked.service", "/etc/systemd/system/network.service"
-OWN = re.compile(r"^\s*(ETHERDEVICE|BRIDGE|BONDING_MASTER|TEAM_\w+|TUNNEL|VXLAN\w*|DUMMY|INTERFACETYPE)=", re.M)
+OWN = re.compile(r"^[ \t]*(ETHERDEVICE|BRIDGE|BONDING_MASTER|TEAM_\w+|TUNNEL|VXLAN\w*|DUMMY|INTERFACETYPE)=", re.M)
 """What makes a file one for a device on top of others."""
 
 

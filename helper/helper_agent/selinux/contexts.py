@@ -58,7 +58,10 @@ class Spec:
         if not path.startswith(self.start):
             return False
         if self._compiled is None:
-            self._compiled = re.compile(self.regex, re.DOTALL)
+            try:
+                self._compiled = re.compile(self.regex, re.DOTALL)
+            except (RecursionError, OverflowError) as error:
+                raise re.error(str(error)) from None
         return self._compiled.fullmatch(path) is not None
 
 

@@ -64,6 +64,8 @@ def _by_user(lines: tuple[str, ...], everybody: tuple[str, ...]) -> dict[str, li
 def _install(root: Root, user: users.User, path: str, lines: list[str]) -> None:
     home = user.home.rstrip("/")
     at_home = path.startswith(f"{home}/" if home else "/.")  # a home of / has no part in the system's folders
+    if at_home:
+        _refuse_led_away(root, user, home, path)
     if at_home and home:
         root.mkdir(home, 0o700, user.uid, user.gid)
     folder = path.rpartition("/")[0]
@@ -75,6 +77,25 @@ def _install(root: Root, user: users.User, path: str, lines: list[str]) -> None:
         root.append_lines(path, lines, mode=0o600, uid=user.uid, gid=user.gid)
     else:  # sshd reads it as the user, who must not be able to change it
         root.append_lines(path, lines, mode=0o644, uid=0, gid=0)
+
+
+def _refuse_led_away(root: Root, user: users.User, home: str, path: str) -> None:
+    """Who has been in the image before may have laid a symlink to what is not theirs, and would own that; what root has
+    laid is followed
+
+    Raises:
+        TaskError
+    """
+    names = path[len(home) :].strip("/").split("/")
+    for count in range(len(names)):
+        place = f"{home}/{'/'.join(names[: count + 1])}"
+        if user.uid == 0 or not root.is_symlink(place) or root.owner(place, follow=False)[0] == 0:
+            continue
+        if not root.exists(place) or root.owner(place)[0] != user.uid:
+            raise TaskError(
+                f"{place} in the image is a symlink to what doesn't belong to {user.name}, so no keys are put there",
+                "remove the symlink in the image, or make its target that user's",
+            )
 
 
 def _open(context: Context, settings: dict[str, list[list[str]]], user: users.User) -> None:

@@ -7,6 +7,8 @@ a password: what an image's own root can do is not widened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from helper_agent.api import Context, Option, Skip, Task, TaskError
 from helper_agent.distros import cloud_init, lasting, logins, sshd
 
@@ -46,12 +48,12 @@ def run(context: Context) -> None:
     sshd.write(root, config, wanted)
     cloud_init.pin(root, "ssh-login", f"ssh_pwauth: {'true' if passwords == 'yes' else 'false'}")
     context.log.info(f"sshd: {', '.join(f'{keyword} {value}' for keyword, value in wanted.items())}")
-    _warn(context, passwords)
+    _warn(context, passwords, wanted)
 
 
-def _warn(context: Context, passwords: str) -> None:
+def _warn(context: Context, passwords: str, wanted: Mapping[str, str]) -> None:
     root, config = context.root, context.distro.sshd_config
-    for match in sshd.exceptions(root, config, PASSWORDS):
+    for match in sshd.exceptions(root, config, wanted):
         context.log.warning(f"The image's sshd has an exception of its own, which stays: {match}")
     if passwords == "no" and not logins.by_key(root, context.distro):
         context.log.warning("Nobody can log in by ssh: sshd takes no passwords, and no user in the image has a key")

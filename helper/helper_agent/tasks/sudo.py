@@ -34,8 +34,8 @@ DOAS_D = "/etc/doas.d"
 """Read by Alpine's doas."""
 FILE = "90-instance-helper"
 HEAD = "# Written by ganeti-instance-helper\n"
-ALIAS = re.compile("[A-Z][A-Z0-9_]*")
-"""What is an alias, not a user, in sudoers(5)."""
+PLAIN = re.compile("[a-z_][A-Za-z0-9_.-]*")
+"""What can be nothing but a user in sudoers(5): ALL and ADMINS are aliases, Defaults and User_Alias its own words."""
 
 
 def run(context: Context) -> None:
@@ -73,7 +73,7 @@ def _rules(root: Root, wanted: list[User]) -> str:
 
 
 def _sudoer(user: User) -> str:
-    return f"#{user.uid}" if ALIAS.fullmatch(user.name) else user.name
+    return user.name if PLAIN.fullmatch(user.name) else f"#{user.uid}"
 
 
 def _has(root: Root, program: str) -> bool:

@@ -121,3 +121,9 @@ def test_what_python_does_not_have() -> None:
 )
 def test_lines_that_are_none(text: str) -> None:
     assert Contexts([text], local=text, distribution=text).find("/etc", stat.S_IFDIR) is None
+
+
+@pytest.mark.parametrize("regex", ["/etc/" + "(" * 3000 + ")" * 3000, "/etc/a{99999999999999}b*", "/etc/[z-a]+"])
+def test_a_line_that_is_no_expression(regex: str) -> None:
+    with pytest.raises(re.error):
+        Contexts([f"{regex} system_u:object_r:etc_t:s0\n"]).find("/etc/ab", stat.S_IFREG)

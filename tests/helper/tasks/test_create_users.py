@@ -122,6 +122,15 @@ def test_half_done_is_completed(bench: Bench, context: Make) -> None:
     assert bench.tree.files() == whole
 
 
+def test_a_password_that_an_earlier_user_of_that_name_has_left(bench: Bench, context: Make) -> None:
+    task = context(create_users.TASK, {"create": True, "users": ["alice"]})
+    bench.tree.put("/etc/shadow", bench.tree.text("/etc/shadow") + "alice:$6$old$hash:19000:0:99999:7:::\n", mode=0o640)
+    create_users.run(task)
+    assert [line for line in bench.tree.text("/etc/shadow").splitlines() if line.startswith("alice:")] == [
+        "alice:*:19000:0:99999:7:::"
+    ]
+
+
 def test_an_image_without_shadow(bench: Bench, context: Make) -> None:
     task = context(create_users.TASK, ADMIN)
     (bench.tree / "/etc/shadow").unlink()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from helper_agent.api import Skip
@@ -94,3 +96,16 @@ def test_trapped_on_the_way(bench: Bench, context: Make, trap: traps.Trap, path:
     task = context(lock_root.TASK, LOCK)
     with_root(bench, HASH)
     traps.spring(trap, bench.tree, path, lambda: lock_root.run(task))
+
+
+def test_as_many_users_as_there_may_be(bench: Bench, context: Make) -> None:
+    task = context(lock_root.TASK, LOCK)
+    names = [f"user{number}" for number in range(12_000)]
+    passwd = "".join(f"{name}:x:{number}:{number}::/home/{name}:/bin/sh\n" for number, name in enumerate(names, 1000))
+    bench.tree.put("/etc/passwd", bench.tree.text("/etc/passwd") + passwd)
+    with_root(bench, HASH)
+    bench.tree.put("/etc/shadow", bench.tree.text("/etc/shadow") + "".join(f"{name}:*:1::::::\n" for name in names))
+    began = time.process_time()
+    lock_root.run(task)
+    assert time.process_time() - began < 5
+    assert "Nobody can log in" in bench.log.of("warning")[-1]

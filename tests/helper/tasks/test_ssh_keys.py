@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from helper_agent.api import TaskError
@@ -58,6 +60,7 @@ def test_a_home_that_is_missing_is_made(bench: Bench, context: Make) -> None:
         ("/etc/ssh/keys-%U/%%h", "/etc/ssh/keys-1000/%h", 0o644),
         ('"/etc/ssh/some keys"', "/etc/ssh/some keys", 0o644),
         ("keys", "/home/debian/keys", 0o600),
+        ("= .ssh/keys", "/home/debian/.ssh/keys", 0o600),
     ],
 )
 def test_authorized_keys_file(bench: Bench, context: Make, pattern: str, path: str, mode: int) -> None:
@@ -126,12 +129,49 @@ def test_nothing_given() -> None:
     assert not has_what_it_needs(ssh_keys.TASK, {"users": ["root"]})
 
 
-def test_a_symlink_for_dot_ssh_is_followed_and_its_target_left_alone(bench: Bench, context: Make) -> None:
+def give(bench: Bench, path: str, uid: int) -> None:
+    """Make what is at `path` the user's, as far as these tests may"""
+    if os.geteuid() == 0:
+        os.lchown(bench.tree / path, uid, uid)
+    status = (bench.tree / path).lstat()
+    bench.tree.owners[f"{status.st_dev}:{status.st_ino}"] = (uid, uid)
+
+
+@pytest.mark.parametrize("owners", [(0, 0), (1000, 1000)])
+def test_a_symlink_for_dot_ssh_is_followed_and_its_target_left_alone(
+    bench: Bench, context: Make, owners: tuple[int, int]
+) -> None:
     bench.tree.link("/home/debian/.ssh", "/srv/keys")
     bench.tree.folder("/srv/keys", mode=0o755)
+    for path, owner in zip(("/home/debian/.ssh", "/srv/keys"), owners, strict=True):
+        give(bench, path, owner)
     ssh_keys.run(context(ssh_keys.TASK, {**KEYS, "users": ["debian"]}))
     assert bench.tree.text("/srv/keys/authorized_keys") == f"{ONE}\n{TWO}\n"
     assert bench.tree.mode("/srv/keys") == 0o755
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "file"),
+    [
+        ("/home/debian/.ssh", "/root/.ssh", "/root/.ssh/authorized_keys"),
+        ("/home/debian/.ssh", "../../etc/profile.d", "/etc/profile.d/a.sh"),
+        (FILE, "/etc/shadow", "/etc/shadow"),
+        (FILE, "/etc/profile.d/new.sh", "/etc/profile.d/a.sh"),
+    ],
+)
+def test_no_user_gets_by_a_symlink_what_is_not_theirs(
+    bench: Bench, context: Make, link: str, target: str, file: str
+) -> None:
+    task = context(ssh_keys.TASK, {**KEYS, "users": ["debian"]})
+    bench.tree.put(file, "root's")
+    give(bench, file, 0)
+    bench.tree.link(link, target)
+    give(bench, link, 1000)
+    before = bench.tree.files()
+    with pytest.raises(TaskError, match="doesn't belong to debian"):
+        ssh_keys.run(task)
+    assert bench.tree.files() == before
+    assert bench.tree.owner(file)[0] == 0
 
 
 @pytest.mark.parametrize("path", [FILE, "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/a.conf", "/etc/passwd"])

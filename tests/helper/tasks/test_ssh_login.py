@@ -167,3 +167,49 @@ def test_trapped(bench: Bench, context: Make, trap: traps.Trap, path: str) -> No
 def test_trapped_on_the_way(bench: Bench, context: Make, trap: traps.Trap, path: str) -> None:
     task = context(ssh_login.TASK, NO)
     traps.spring(trap, bench.tree, path, lambda: ssh_login.run(task))
+
+
+@pytest.mark.parametrize(
+    ("main", "included"),
+    [
+        ("Include {folder}/a\n", "Match all\nPasswordAuthentication yes\n"),
+        ("Match all\nInclude {folder}/a\n", "PasswordAuthentication yes\n"),
+        ("Match all\nPasswordAuthentication = yes\n", ""),
+        ('Match all\n"KbdInteractiveAuthentication" yes\n', ""),
+    ],
+)
+def test_an_exception_is_told_of_wherever_it_is(bench: Bench, context: Make, main: str, included: str) -> None:
+    task = context(ssh_login.TASK, NO)
+    bench.tree.put(CONFIG, main.format(folder="/etc/ssh/own"))
+    bench.tree.put("/etc/ssh/own/a", included)
+    ssh_login.run(task)
+    assert "exception of its own, which stays: Match all" in bench.log.of("warning")[0]
+
+
+def test_a_match_line_that_says_the_same_is_no_exception(bench: Bench, context: Make) -> None:
+    task = context(ssh_login.TASK, NO)
+    bench.tree.put(CONFIG, "Match User git\n PasswordAuthentication no\n")
+    ssh_login.run(task)
+    assert not any("exception" in line for line in bench.log.of("warning"))
+
+
+@pytest.mark.root
+def test_a_line_with_blanks_around_its_sign(bench: Bench, context: Make) -> None:
+    task = context(ssh_login.TASK, NO)
+    bench.tree.put(CONFIG, "PasswordAuthentication\t= yes\nInclude /etc/ssh/sshd_config.d/*.conf\n")
+    ssh_login.run(task)
+    assert told(bench)["passwordauthentication"] == "no"
+
+
+def test_a_line_that_counts_and_cannot_be_changed_is_an_error(bench: Bench, context: Make) -> None:
+    task = context(ssh_login.TASK, NO)
+    bench.tree.put(CONFIG, '"PasswordAuthentication" yes\nInclude /etc/ssh/sshd_config.d/*.conf\n')
+    with pytest.raises(TaskError, match="says otherwise about PasswordAuthentication"):
+        ssh_login.run(task)
+
+
+def test_files_that_include_each_other_for_ever(bench: Bench, context: Make) -> None:
+    task = context(ssh_login.TASK, NO)
+    bench.tree.put(CONFIG, "Include /etc/ssh/sshd_config\n" * 4)
+    with pytest.raises(TaskError, match="includes more than"):
+        ssh_login.run(task)

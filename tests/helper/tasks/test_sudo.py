@@ -58,7 +58,7 @@ def test_the_folder_is_read(bench: Bench, context: Make, old: str) -> None:
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("name", ["debian", "ADMIN", "ALL", "_x", "a.b-c"])
+@pytest.mark.parametrize("name", ["debian", "ADMIN", "ALL", "Defaults", "User_Alias", "_x", "a.b-c"])
 def test_visudo_takes_it(bench: Bench, context: Make, name: str) -> None:
     task = context(sudo.TASK, {"names": [name]})
     with_sudo(bench)
