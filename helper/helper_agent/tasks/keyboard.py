@@ -11,7 +11,6 @@ from helper_agent.distros import keyboards, lasting
 TASK = Task(
     name="keyboard",
     phase="filesystems",
-    before=("swap",),
     options=(Option("layout", "str", "a layout of xkeyboard-config(7), maybe with a variant: de:nodeadkeys"),),
     needs=("layout",),
 )

@@ -12,7 +12,6 @@ from helper_agent.distros import cloud_init, lasting, locales
 TASK = Task(
     name="locale",
     phase="filesystems",
-    before=("swap",),
     options=(Option("lang", "str", "the locale's name"),),
     needs=("lang",),
 )

@@ -13,7 +13,6 @@ from helper_agent.root import Root
 TASK = Task(
     name="timezone",
     phase="filesystems",
-    before=("swap",),
     options=(Option("zone", "str", "the zone's name in the time zone database"),),
     needs=("zone",),
 )
