@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from typing import Any
 
 from helper_host.ganeti.parameters import Parameters
@@ -26,7 +25,7 @@ def cloud_init(parameters: Parameters) -> Options:
         part = getattr(parameters, name)
         # a seed disk has them instead
         if part:
-            found[name] = b64encode(part.content).decode()
+            found[name] = part.content
     if meta_data := _meta_data(parameters):
         found["meta_data"] = json.dumps(meta_data)
     # who names users has said who may log in
