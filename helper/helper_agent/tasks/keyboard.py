@@ -18,6 +18,8 @@ TASK = Task(
 
 def run(context: Context) -> None:
     """Write it"""
+    if context.distro.immutable:
+        raise lasting.stays(context, "The keyboard")
     root, files = context.root, context.distro.keyboard_files
     layout, _, variant = context.options.text("layout").partition(":")
     path = next((path for path in files if root.is_file(path)), files[0] if files else "")
@@ -27,6 +29,5 @@ def run(context: Context) -> None:
             f"Where {context.distro.name} has the keyboard's layout is not known",
             "leave keyboard out, or use first_boot",
         )
-    lasting.need(context, path)
     form(root, path, layout, variant, context.log)
     context.log.info(f"Keyboard {context.options.text('layout')} in {path}")
