@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from helper_agent.api import Context, Options, Skip, TaskError
+from helper_agent.candidates import no_system
 from helper_agent.description import IN_IMAGE, Description
 from helper_agent.disk import mounts
+from helper_agent.disk.signatures import Signature
 from helper_agent.inspection import Devices, inspect
 from helper_agent.protocol import PROTOCOL_VERSION, Job
 from helper_agent.release import parse_os_release
@@ -170,6 +172,14 @@ def test_a_filesystem_without_a_system(instance: Instance) -> None:
     with pytest.raises(TaskError, match="partition 2: ext4") as error:
         instance.inspect()
     assert error.value.code == "E-NO-SYSTEM"
+
+
+def test_flatcars_disk_is_known_by_its_partitions() -> None:
+    labels = ("USR-A", "OEM", "ROOT")
+    here = [Signature(f"/dev/vda{n}", "ext4", "", "", partlabel=label) for n, label in enumerate(labels, 1)]
+    assert "Ignition" in no_system(here, False).remedy
+    assert "EXCLUDE_ALL_TASKS" in no_system(here, False).remedy
+    assert "Ignition" not in no_system(here[1:], False).remedy
 
 
 @pytest.mark.root
