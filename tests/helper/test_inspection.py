@@ -323,6 +323,19 @@ def test_a_default_subvolume(instance: Instance) -> None:
     assert instance.inspect().root_options == ()
 
 
+@pytest.mark.root
+def test_a_subvolume_in_another(instance: Instance) -> None:
+    image = disks.build(instance.folder / "disk", "none", "btrfs")
+    mounted = instance.folder / "b"
+    mounted.mkdir()
+    subprocess.run(["mount", "-o", "loop,subvolid=5", image.path, mounted], check=True)
+    subprocess.run(["btrfs", "subvolume", "create", mounted / "os"], check=True, capture_output=True)
+    (mounted / "@").rename(mounted / "os" / "root")
+    subprocess.run(["umount", mounted], check=True)
+    instance.add(image.path)
+    assert instance.inspect().root_options == ("subvol=/os/root",)
+
+
 # --- repair ---
 
 
