@@ -18,7 +18,7 @@ from helper_agent.disk import mounts
 from helper_agent.disk.signatures import Signature
 from helper_agent.inspection import Devices, inspect
 from helper_agent.protocol import PROTOCOL_VERSION, Job
-from helper_agent.release import parse_os_release
+from helper_agent.release import assignments
 from helper_agent.run import run
 from helper_agent.tasks import grow_filesystem, grow_partition, swap_partition
 from tests.helper.distros import trees
@@ -494,7 +494,7 @@ def test_a_broken_second_disk_is_left_out(instance: Instance) -> None:
     ],
 )
 def test_os_release(text: str, expected: Mapping[str, str]) -> None:
-    assert parse_os_release(text) == expected
+    assert assignments(text) == expected
 
 
 def _with_srv(tree: Tree) -> None:
