@@ -23,7 +23,7 @@ def cloud_init(parameters: Parameters) -> Options:
     found: Options = {"seed": "image" if parameters.cloud_seed.place == "image" else "disk"}
     for name in ("user_data", "vendor_data"):
         part = getattr(parameters, name)
-        # a seed disk has them instead
+        # beside a seed disk, too: by them the task is asked for, and says what there is
         if part:
             found[name] = part.content
     if meta_data := _meta_data(parameters):
