@@ -55,6 +55,8 @@ HEAVY = (
 )
 """Each costs an emulated guest a tenth of a second or more; the agent does without, or imports them late."""
 LATE_ROOMS = ("accounts", "editing", "journal", "removal")
+FOR_FEW = ("luks", "lvm", "mapper", "ostree", "volumes")
+"""Of the disk's modules, those for what few images have."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -127,5 +129,6 @@ def test_the_agent_starts_light() -> None:
     assert not set(HEAVY) & set(everything.split())
     # of the path API's rooms, those that few tasks enter
     assert not {f"helper_agent.tree.{name}" for name in LATE_ROOMS} & set(everything.split())
+    assert not {f"helper_agent.disk.{name}" for name in FOR_FEW} & set(everything.split())
     # `hello` goes out before these are needed
     assert not {"ctypes", "subprocess", "helper_agent.root", "helper_agent.registry"} & set(hello.split())

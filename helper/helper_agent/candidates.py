@@ -77,9 +77,18 @@ def no_system(here: Sequence[Signature], nearly: bool) -> TaskError:
         hint = "give the passphrase of the encrypted volume as luks_key, with --os-parameters-secret"
     elif any(one.type in UNREADABLE and one.type not in OPENED for one in here):
         hint = "the helper doesn't look into RAID and other systems' filesystems; use another image"
+    elif special := _special({one.partlabel for one in here}):
+        hint = special
     elif nearly:
         hint = "give root_partition if the system has no os-release"
     return TaskError(f"No Linux system was found on the disk; found: {text}", hint, code="E-NO-SYSTEM")
+
+
+def _special(labels: set[str]) -> str:
+    """What to do with a system that isn't found, known by the labels of its partitions"""
+    from helper_agent.distros import flatcar
+
+    return flatcar.BEFORE_FIRST_BOOT if labels >= flatcar.PARTITIONS else ""
 
 
 def _where(one: Signature) -> str:

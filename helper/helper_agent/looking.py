@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from helper_agent import release
 from helper_agent.api import Logger, TaskError
-from helper_agent.disk import fstab, mounts, ostree
+from helper_agent.disk import fstab, mounts
 from helper_agent.disk.signatures import Signature
 from helper_agent.filesystems.base import Filesystem, Run, of
 from helper_agent.protocol import IMAGE_DESCRIPTION
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from helper_agent.description import Description
 
 LOOK = "/run/helper/look"
+DEPLOYMENTS = "/ostree/deploy"
 
 
 class Candidate(NamedTuple):
@@ -129,12 +130,21 @@ def _judge(root: Root, signature: Signature, options: tuple[str, ...]) -> Candid
         return Candidate(signature, options, found, table, 3, described) if root.is_dir("/etc") else None
     if found := release.older(root):
         return Candidate(signature, options, found, table, 2, described)
-    if (folder := ostree.newest(root)) and (found := release.read(root, (f"{folder}/usr/lib/os-release",))):
+    if (folder := _deployment(root)) and (found := release.read(root, (f"{folder}/usr/lib/os-release",))):
         table = fstab.parse(release.text(root, f"{folder}/etc/fstab"))
         return Candidate(signature, options, found, table, 3, folder=folder)
     if table and root.is_file("/etc/passwd"):
         return Candidate(signature, options, {}, table, 1, described)
     return None
+
+
+def _deployment(root: Root) -> str:
+    """ostree's folder that is the root; "" in nearly all systems"""
+    if not root.is_dir(DEPLOYMENTS):
+        return ""
+    from helper_agent.disk import ostree
+
+    return ostree.newest(root)
 
 
 def with_usr(candidate: Candidate, everywhere: list[Signature], disks: Mapping[int, str]) -> Candidate:

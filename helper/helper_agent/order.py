@@ -1,7 +1,8 @@
 """In which order tasks run, and why
 
 Devices before filesystems, each task after those that it or they name, and otherwise by name. A few have a place of
-their own: cleaning up comes first, then an overlay; at the end files of the user, a custom task, and labels for all.
+their own: cleaning up comes first, then an overlay; at the end files of the user, a swap file, which takes room that
+all others must have found, a custom task, and labels for all.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ else:
     T = TypeVar("T")
 
 
-PLACES: Mapping[str, int] = {"cleanup": -2, "overlay": -1, "files": 1, CUSTOM: 2, "selinux": 3}
+PLACES: Mapping[str, int] = {"cleanup": -2, "overlay": -1, "files": 1, "swap": 2, CUSTOM: 3, "selinux": 4}
 """Task -> its place in its phase; all others are at 0."""
 
 

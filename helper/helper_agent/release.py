@@ -55,7 +55,7 @@ def read(root: Root, paths: tuple[str, ...] = RELEASE_FILES) -> Mapping[str, str
     """The os-release of the tree, empty where it has none"""
     for path in paths:
         if content := text(root, path):
-            return parse_os_release(content)
+            return assignments(content)
     return {}
 
 
@@ -74,7 +74,7 @@ def _told(path: str, name: str, content: str) -> Mapping[str, str]:
     content = content[:TOLD_MAX]
     line = content.strip().split("\n")[0].strip()
     if path == "/etc/lsb-release":
-        fields = parse_os_release(content)
+        fields = assignments(content)
         name = fields.get("DISTRIB_ID", "").lower()
         version, line = fields.get("DISTRIB_RELEASE", ""), fields.get("DISTRIB_DESCRIPTION", "")
         return _fields(NAMED.get(name, name), "" if version == "rolling" else version, line)
@@ -105,8 +105,8 @@ def text(root: Root, path: str) -> str:
         return ""
 
 
-def parse_os_release(text: str) -> dict[str, str]:
-    """The assignments of an os-release(5) file"""
+def assignments(text: str) -> dict[str, str]:
+    """What a file of a shell's assignments sets, os-release(5) and the like; nothing is expanded"""
     found = {}
     for line in text.splitlines()[:200]:
         name, equals, value = line.strip().partition("=")

@@ -17,7 +17,7 @@ from helper_agent.distros import base
 from helper_agent.inspection import Devices
 from helper_agent.protocol import Instance, Job, Log, StepEnd
 from helper_agent.registry import Entry
-from helper_agent.release import parse_os_release
+from helper_agent.release import assignments
 from helper_agent.root import Root
 from helper_agent.run import Completed, run
 from helper_agent.steps import Layers, Run
@@ -133,7 +133,7 @@ def _layers(entry: Entry, tree: Tree, stage: Stage) -> Layers:
     def inspect(*_: object) -> Devices:
         root = tree.root()
         text = root.read_text_or("/etc/os-release") or root.read_text_or("/usr/lib/os-release")
-        return DEVICES._replace(**{"os_release": parse_os_release(text), **stage.devices})
+        return DEVICES._replace(**{"os_release": assignments(text), **stage.devices})
 
     def mount(*_: object) -> Any:
         return SimpleNamespace(path=str(tree.path), close=lambda: None)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from helper_agent import taskfile
 from helper_agent.declaration import DeclarationError
 from helper_agent.taskfile import TaskFile
-from helper_host import http
+from helper_host import documents, http
 from helper_host.errors import ProviderError
 from helper_host.ganeti.values import Invalid
 from helper_host.http_failures import FetchError
@@ -28,8 +28,6 @@ SOURCE = "custom_task"
 """What messages call one that came in the parameter itself."""
 SECONDS = 120.0
 """For the whole download."""
-LENGTHS = {"sha256": 64, "sha512": 128}
-"""Hexadecimal digits of each checksum."""
 PROGRAM_STARTS = (b"#!", b"\x7fELF")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 FRAGMENT = re.compile(r"([A-Za-z0-9]+)[:=]([0-9A-Fa-f]+)")
@@ -131,7 +129,7 @@ def _parse_url(value: str) -> Custom:
     if match is None:
         raise Invalid("is a URL without a checksum", f"append it: {EXAMPLE}")
     algorithm, digest = match[1].lower(), match[2].lower()
-    if len(digest) != LENGTHS.get(algorithm):
+    if len(digest) != documents.LENGTHS.get(algorithm):
         raise Invalid(
             "is a URL whose checksum is neither sha256 with 64 nor sha512 with 128 hexadecimal digits",
             f"give {EXAMPLE}",

@@ -29,6 +29,8 @@ FILE = re.compile(r"file:(?://(?:localhost)?)?(/(?!/).*)", re.IGNORECASE | re.DO
 FRAGMENT = re.compile(r"(sha256|sha512)[:=]([0-9A-Fa-f]+)", re.IGNORECASE)
 LENGTHS = {"sha256": 64, "sha512": 128}
 """Hexadecimal digits of each checksum."""
+URLS_MAX = 20
+"""Of a list."""
 
 Fail = Callable[[str, str, str], ProviderError]
 """Makes an error of where the document is, what about it, and what to do."""
@@ -85,6 +87,32 @@ def parse(text: str, example: str, *, checksum: bool = False) -> Document:
     except ValueError as error:
         raise Invalid(f"is a URL that {error}", f"give for example {example}") from None
     return Document(url, "", algorithm, digest)
+
+
+def parse_all(text: str, example: str) -> tuple[Document, ...]:
+    """`parse` for each word of a list, with a checksum behind it or not; each document once
+
+    Raises:
+        Invalid: with nothing of the value in it
+    """
+    found = tuple(dict.fromkeys(parse(word, example, checksum=True) for word in text.split()))
+    if len(found) > URLS_MAX:
+        raise Invalid(f"has more than {URLS_MAX} URLs", "give fewer")
+    return found
+
+
+def safe(source: Document, example: str) -> Document:
+    """`source`, whose content is run as root: what comes without encryption has a checksum
+
+    Raises:
+        Invalid: it has none
+    """
+    if source.url.startswith("http:") and not source.digest:
+        raise Invalid(
+            "has an http URL without a checksum, so that anybody on the way could change what root runs",
+            f"give an https URL, or append its checksum: {example}",
+        )
+    return source
 
 
 def _checksum(fragment: str, example: str) -> tuple[str, str]:

@@ -23,7 +23,6 @@ SIZE_MAX = 1 << 20
 """Bytes; a thousand keys with long comments have less."""
 SECONDS = 60.0
 """For the whole download."""
-URLS_MAX = 20
 
 
 def parse(text: str) -> tuple[Document, ...]:
@@ -32,10 +31,7 @@ def parse(text: str) -> tuple[Document, ...]:
     Raises:
         Invalid: with nothing of the value in it
     """
-    found = tuple(dict.fromkeys(documents.parse(word, EXAMPLE, checksum=True) for word in text.split()))
-    if len(found) > URLS_MAX:
-        raise Invalid(f"has more than {URLS_MAX} URLs", "give fewer")
-    return found
+    return documents.parse_all(text, EXAMPLE)
 
 
 def fetch(sources: Sequence[Document], places: Places, log: Log) -> tuple[str, ...]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 EXAMPLE = "https://example.org/web.yaml or https://example.org/web.yaml#sha256:HEX, several separated by blanks"
 SECONDS = 60.0
 """For each download."""
-URLS_MAX = 20
 
 
 def parse(text: str) -> tuple[Document, ...]:
@@ -34,15 +33,7 @@ def parse(text: str) -> tuple[Document, ...]:
     Raises:
         Invalid: with nothing of the value in it
     """
-    found = tuple(dict.fromkeys(documents.parse(word, EXAMPLE, checksum=True) for word in text.split()))
-    if len(found) > URLS_MAX:
-        raise Invalid(f"has more than {URLS_MAX} URLs", "give fewer")
-    if any(each.url.startswith("http:") and not each.digest for each in found):
-        raise Invalid(
-            "has an http URL without a checksum, so that anybody on the way could change what root runs",
-            f"give an https URL, or append its checksum: {EXAMPLE}",
-        )
-    return found
+    return tuple(documents.safe(source, EXAMPLE) for source in documents.parse_all(text, EXAMPLE))
 
 
 def fetch(name: str, given: Part | None, sources: Sequence[Document], places: Places, log: Log) -> Part:

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from helper_agent.api import Context, Options, Skip, TaskError
+from helper_agent.candidates import no_system
 from helper_agent.description import IN_IMAGE, Description
 from helper_agent.disk import mounts
+from helper_agent.disk.signatures import Signature
 from helper_agent.inspection import Devices, inspect
 from helper_agent.protocol import PROTOCOL_VERSION, Job
-from helper_agent.release import parse_os_release
+from helper_agent.release import assignments
 from helper_agent.run import run
 from helper_agent.tasks import grow_filesystem, grow_partition, swap_partition
 from tests.helper.distros import trees
@@ -172,6 +174,14 @@ def test_a_filesystem_without_a_system(instance: Instance) -> None:
     assert error.value.code == "E-NO-SYSTEM"
 
 
+def test_flatcars_disk_is_known_by_its_partitions() -> None:
+    labels = ("USR-A", "OEM", "ROOT")
+    here = [Signature(f"/dev/vda{n}", "ext4", "", "", partlabel=label) for n, label in enumerate(labels, 1)]
+    assert "Ignition" in no_system(here, False).remedy
+    assert "EXCLUDE_ALL_TASKS" in no_system(here, False).remedy
+    assert "Ignition" not in no_system(here[1:], False).remedy
+
+
 @pytest.mark.root
 def test_another_family(instance: Instance) -> None:
     with pytest.raises(TaskError, match="'windows'") as error:
@@ -311,6 +321,19 @@ def test_a_default_subvolume(instance: Instance) -> None:
     subprocess.run(["umount", mounted], check=True)
     instance.add(image.path)
     assert instance.inspect().root_options == ()
+
+
+@pytest.mark.root
+def test_a_subvolume_in_another(instance: Instance) -> None:
+    image = disks.build(instance.folder / "disk", "none", "btrfs")
+    mounted = instance.folder / "b"
+    mounted.mkdir()
+    subprocess.run(["mount", "-o", "loop,subvolid=5", image.path, mounted], check=True)
+    subprocess.run(["btrfs", "subvolume", "create", mounted / "os"], check=True, capture_output=True)
+    (mounted / "@").rename(mounted / "os" / "root")
+    subprocess.run(["umount", mounted], check=True)
+    instance.add(image.path)
+    assert instance.inspect().root_options == ("subvol=/os/root",)
 
 
 # --- repair ---
@@ -471,7 +494,7 @@ def test_a_broken_second_disk_is_left_out(instance: Instance) -> None:
     ],
 )
 def test_os_release(text: str, expected: Mapping[str, str]) -> None:
-    assert parse_os_release(text) == expected
+    assert assignments(text) == expected
 
 
 def _with_srv(tree: Tree) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helper_agent import registry
 from helper_agent.declaration import CUSTOM, Task
 from helper_agent.order import OrderError, ordered, reasons
 
@@ -56,6 +57,11 @@ def test_a_custom_task_comes_last_in_its_phase() -> None:
     assert names([item("zzz"), item(CUSTOM), item("aaa")]) == ["aaa", "zzz", CUSTOM]
     assert names([item("zzz"), item(CUSTOM, phase="devices")]) == [CUSTOM, "zzz"]
     assert names([item("zzz"), item(CUSTOM), item("aaa", after=(CUSTOM,))]) == ["zzz", CUSTOM, "aaa"]
+
+
+def test_who_needs_room_and_who_labels_what_was_made_come_behind_all_that_write() -> None:
+    found = [entry.task.name for entry in registry.load() if entry.task.phase == "filesystems"]
+    assert (found[:2], found[-3:]) == (["cleanup", "overlay"], ["files", "swap", "selinux"])
 
 
 def test_tasks_may_name_those_of_the_other_phase_where_the_order_is_so_anyway() -> None:

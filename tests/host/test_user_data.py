@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from base64 import b64decode
 from email import message_from_bytes
 from pathlib import Path
 
@@ -89,9 +88,9 @@ def test_it_is_fetched_for_the_job(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.put("config.toml", f'image_folders = ["{tmp_path}"]\n')
     bench.put("web.yaml", CONFIG)
-    made = bench.options(vendor_data_url=f"file://{tmp_path}/web.yaml")
-    assert b64decode(made["cloud-init"]["vendor_data"]) == CONFIG.encode()
-    assert made["network"]["cloud_network"] == "v2"
+    made = bench.job(vendor_data_url=f"file://{tmp_path}/web.yaml", skip_tasks="host-keys")
+    assert list(made.payloads.values()) == [CONFIG.encode()]
+    assert made.job.options["network"]["cloud_network"] == "v2"
     assert "cloud-init" not in bench.options(vendor_data_url="file:///nowhere", skip_tasks="host-keys cloud-init")
 
 

@@ -171,6 +171,16 @@ def test_what_the_kernel_does_not_know_is_named(
     assert words in deployed.log
 
 
+def test_f2fs_as_the_root_is_named(node: Node, tmp_path: Path) -> None:
+    """Debian's cloud kernel has none"""
+    image = disks.build(tmp_path / "image.raw", "gpt", "ext4")
+    with loop_device(image.path, image.root.offset, image.root.size) as device:
+        subprocess.run(["mkfs.f2fs", "-q", "-f", device], check=True, capture_output=True)
+    deployed = node.create(node.disk(DISK_MIB), image=str(image.path))
+    deployed.failed("E-FILESYSTEM")
+    assert "the helper's kernel has no F2FS" in deployed.last
+
+
 # --- volumes that are not what they should be ---
 
 

@@ -1,4 +1,4 @@
-"""/etc/fstab of the image: read with suspicion, and only what concerns the instance's own disks
+"""/etc/fstab of the image, and its crypttab: read with suspicion, and only what concerns the instance's own disks
 
 The file is the image's word about itself. It says which filesystem belongs where; how it is mounted is our business.
 """
@@ -19,7 +19,7 @@ LINE_MAX = 4096
 """Most characters of a line."""
 
 _ESCAPE = r"\\([0-7]{3})"
-_BY = {"uuid": "uuid", "label": "label", "partuuid": "partuuid", "partlabel": "partlabel"}
+_TAGS = ("uuid", "label", "partuuid", "partlabel")
 # Not compiled before a line needs it, which few do
 _DEVICE = (
     r"/dev/(?:(?:sd|vd|xvd|hd)(?P<letter>[a-z])(?P<number>\d{0,3})"
@@ -44,15 +44,26 @@ def parse(text: str) -> tuple[Entry, ...]:
     """The entries of an fstab(5); lines that make no sense are left out"""
     found = []
     for line in text.split("\n", LINES_MAX)[:LINES_MAX]:
-        fields = [_decode(field) for field in line[:LINE_MAX].split()]
+        fields = [decoded(field) for field in line[:LINE_MAX].split()]
         if len(fields) >= 3 and not fields[0].startswith("#"):
             options = fields[3] if len(fields) > 3 else "defaults"
             found.append(Entry(fields[0], fields[1], fields[2], tuple(options.split(","))))
     return tuple(found)
 
 
-def _decode(field: str) -> str:
+def decoded(field: str) -> str:
+    """A field without its escapes, as getmntent(3) reads it"""
     return re.sub(_ESCAPE, lambda match: chr(int(match[1], 8) & 0xFF), field) if "\\" in field else field
+
+
+def tag(device: str) -> tuple[str, str]:
+    """Which field of a `Signature` a device goes by, and its value; "" twice for one that goes by its name"""
+    key, separator, value = device.partition("=")
+    if device.startswith("/dev/disk/by-"):
+        key, separator, value = device[len("/dev/disk/by-") :].partition("/")
+        value = re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), value)
+    kind = key.lower()
+    return (kind, value.strip("\"'")) if separator and kind in _TAGS else ("", "")
 
 
 def with_crypttab(entries: tuple[Entry, ...], text: str) -> tuple[Entry, ...]:
@@ -77,13 +88,8 @@ def resolve(entry: Entry, signatures: Collection[Signature], disks: Mapping[int,
     for one in signatures:
         if entry.device in one.names:
             return one
-    key, _, value = entry.device.partition("=")
-    if entry.device.startswith("/dev/disk/by-"):
-        key, _, value = entry.device[len("/dev/disk/by-") :].partition("/")
-        value = re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), value)
-    field = _BY.get(key.lower())
+    field, value = tag(entry.device)
     if field:
-        value = value.strip("\"'")
         fold = field in ("uuid", "partuuid")
         for one in signatures:
             has: str = getattr(one, field)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from helper_agent.disk.fstab import Entry, parse
+from helper_agent.disk.fstab import Entry, decoded, parse, tag
 
 NOWHERE = ("none", "swap", "")
 """What stands in the place of a mount point where there is none."""
@@ -60,7 +60,7 @@ def _with_device(line_: str, wanted: Mapping[str, str]) -> str:
     if match is None or match[2].startswith("#"):
         return line_
     field = match[2]
-    new = wanted.get(_folded(_decoded(field)))
+    new = wanted.get(_folded(decoded(field)))
     if new is None:
         return line_
     return match[1] + _in_form(field, new) + line_[match.end() :]
@@ -80,14 +80,8 @@ def _in_form(old: str, new: str) -> str:
 
 def _folded(device: str) -> str:
     """One spelling for all that mean the same: tags as KEY=value, UUIDs in lower case"""
-    key, separator, value = device.partition("=")
-    if device.startswith("/dev/disk/by-"):
-        key, separator, value = device[len("/dev/disk/by-") :].partition("/")
-        value = re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), value)
-    if not separator or key.lower() not in ("uuid", "label", "partuuid", "partlabel"):
-        return device
-    value = value.strip("\"'")
-    return f"{key.upper()}={value.lower() if key.lower().endswith('uuid') else value}"
+    kind, value = tag(device)
+    return f"{kind.upper()}={value.lower() if kind.endswith('uuid') else value}" if kind else device
 
 
 def _lines(text: str) -> list[str]:
@@ -112,7 +106,3 @@ def _end(line_: str) -> str:
 def _encoded(field: str) -> str:
     r"""With blanks, tabs, newlines and backslashes as \040 and so on, as getmntent(3) reads them"""
     return re.sub(r"[ \t\n\\#]", lambda match: f"\\{ord(match[0]):03o}", field)
-
-
-def _decoded(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8) & 0xFF), field)

@@ -20,8 +20,6 @@ FOLDER = "/ostree/deploy"
 
 def newest(root: Root) -> str:
     """Folder of the deployment that was made last, which is the one that boots; "" where there is none"""
-    if not root.is_dir(FOLDER):
-        return ""
     found = [path for path in root.glob(f"{FOLDER}/*/deploy/*.[0-9]") if root.is_dir(f"{path}/usr")]
     return max(found, key=lambda path: (_made(root, path), path), default="")
 

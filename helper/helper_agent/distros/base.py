@@ -197,9 +197,9 @@ class Distro:
     def hostname_in(self, text: str) -> str:
         """The name that the text of `hostname_file` gives, "" for none"""
         if self.hostname_key:
-            from helper_agent.release import parse_os_release
+            from helper_agent.release import assignments
 
-            return parse_os_release(text).get(self.hostname_key, "")
+            return assignments(text).get(self.hostname_key, "")
         names = (line.partition("#")[0].strip() for line in text.split("\n"))
         return next(filter(None, names), "")
 

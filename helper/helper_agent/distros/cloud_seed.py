@@ -8,7 +8,6 @@ cloud-init off. So /etc says that the data source is NoCloud, and ds-identify ne
 from __future__ import annotations
 
 import json
-from binascii import a2b_base64
 
 from helper_agent.api import Context
 from helper_agent.distros import cloud_init, cloud_scrub
@@ -30,7 +29,7 @@ def write(context: Context) -> None:
     if options.text("seed") != "disk":
         # Both have to be there, or it is no seed
         for name in ("user-data", "vendor-data"):
-            content = a2b_base64(options.text(name.replace("-", "_")))
+            content = options.content(name.replace("-", "_"))
             if content or name == "user-data":
                 root.install(f"{cloud_init.SEED}/{name}", content, mode=0o600)
     root.mkdir(cloud_init.FOLDER)

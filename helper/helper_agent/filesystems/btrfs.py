@@ -53,20 +53,34 @@ def unsupported(device: str) -> tuple[str, str] | None:
 
 
 def subvolumes(path: str) -> list[str]:
-    """Names of the subvolumes in the top folder of the filesystem mounted at `path` with subvolid=5, likely ones first
+    """Subvolumes of the filesystem mounted at `path` with subvolid=5: those in its top folder, then those in folders
+    and subvolumes there; likely ones first
 
     Raises:
         OSError
     """
-    found = []
+    top = _folders(path)
+    inner = {f"{name}/{one}": number for name in top for one, number in _folders(f"{path}/{name}").items()}
+    likely = ("@", "@rootfs", "root", "@root", "rootfs")
+
+    def order(name: str) -> tuple[int, int, str]:
+        last = name.rpartition("/")[2]
+        return name.count("/"), likely.index(last) if last in likely else len(likely), name
+
+    found = [name for name, number in {**top, **inner}.items() if number == SUBVOLUME_INODE]
+    return sorted(found, key=order)[:SUBVOLUMES_MAX]
+
+
+def _folders(path: str) -> dict[str, int]:
+    """Name -> inode number of folders in a folder; not of all where there are too many"""
+    found: dict[str, int] = {}
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_ino == SUBVOLUME_INODE:
-                found.append(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                found[entry.name] = entry.stat(follow_symlinks=False).st_ino
             if len(found) >= SUBVOLUMES_MAX:
                 break
-    likely = ("@", "@rootfs", "root", "@root", "rootfs")
-    return sorted(found, key=lambda name: (likely.index(name) if name in likely else len(likely), name))
+    return found
 
 
 def identify(device: str, uuid: str, run: Run, _log: Logger) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from helper_agent.net.state import Address, Interface, State
 
 ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+"""`default` is a word of netplan 0.103 and later."""
 
 
 def mapping(state: State, *, netplan: bool = True) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def _ethernet(state: State, interface: Interface, netplan: bool) -> dict[str, An
         if address.gateway and not netplan and not address.metric and key not in found:
             found[key] = address.gateway
         elif address.gateway:
-            routes.append(_route(address, netplan))
+            routes.append(route(address, on_link=netplan))
     if routes:
         found["routes"] = routes
     servers = {"addresses": [*state.dns_servers], "search": [*state.dns_search]}
@@ -53,10 +54,15 @@ def _ethernet(state: State, interface: Interface, netplan: bool) -> dict[str, An
     return found
 
 
-def _route(address: Address, netplan: bool) -> dict[str, Any]:
-    route: dict[str, Any] = {"to": ANYWHERE[address.family], "via": address.gateway}
-    if address.on_link and netplan:
-        route["on-link"] = True
+def route(address: Address, *, on_link: bool = True) -> dict[str, Any]:
+    """The way out of an address
+
+    Args:
+        on_link: whether it may be said that the gateway is outside of the subnet
+    """
+    found: dict[str, Any] = {"to": ANYWHERE[address.family], "via": address.gateway}
+    if address.on_link and on_link:
+        found["on-link"] = True
     if address.metric:
-        route["metric"] = address.metric
-    return route
+        found["metric"] = address.metric
+    return found

@@ -1,4 +1,4 @@
-"""/etc/hosts (hosts(5)) when the system's name changes"""
+"""/etc/hosts (hosts(5)): when the system's name changes, and with lines that somebody asked for"""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
 """What Debian's installer writes, for an image that has no such file."""
+BEGIN = "# Written by ganeti-instance-helper"
+END = "# End of what ganeti-instance-helper has written"
 
 
 def renamed(text: str, old: str, new: str, own_address: str) -> str:
@@ -66,10 +68,6 @@ def _insert(lines: list[str], own: str) -> None:
 
 def _short(name: str) -> str:
     return name.partition(".")[0]
-
-
-BEGIN = "# Written by ganeti-instance-helper"
-END = "# End of what ganeti-instance-helper has written"
 
 
 def with_block(text: str, lines: Sequence[str]) -> str:

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from helper_agent.api import Logger
-from helper_agent.net import ifupdown, yaml
-from helper_agent.net.state import HEADER, Address, Interface, State
+from helper_agent.net import cloud_v2, ifupdown, yaml
+from helper_agent.net.state import HEADER, Interface, State
 from helper_agent.root import Root
 
 FOLDER = "/etc/netplan"
@@ -27,8 +27,6 @@ VENDOR = "/lib/netplan", "/usr/lib/netplan"
 PROGRAMS = "/usr/sbin/netplan", "/usr/bin/netplan"
 NETWORKD = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
 NETWORK_MANAGER = re.compile(r"\brenderer[\"']?:\s*[\"']?NetworkManager\b")
-ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
-"""`default` is a word of netplan 0.103 and later."""
 
 
 def active(root: Root) -> bool:
@@ -114,7 +112,7 @@ def _interface(state: State, interface: Interface) -> dict[str, Any]:
         made["mtu"] = interface.mtu
     if interface.addresses:
         made["addresses"] = [each.cidr for each in interface.addresses]
-    if routes := [_route(each) for each in interface.addresses if each.gateway]:
+    if routes := [cloud_v2.route(each) for each in interface.addresses if each.gateway]:
         made["routes"] = routes
     if names := _names(state, interface):
         made["nameservers"] = names
@@ -129,12 +127,3 @@ def _names(state: State, interface: Interface) -> dict[str, Any]:
     servers = [server for server in state.dns_servers if (6 if ":" in server else 4) in families]
     names = {"addresses": servers, "search": list(state.dns_search)}
     return {key: value for key, value in names.items() if value}
-
-
-def _route(address: Address) -> dict[str, Any]:
-    route: dict[str, Any] = {"to": ANYWHERE[address.family], "via": address.gateway}
-    if address.on_link:
-        route["on-link"] = True
-    if address.metric:
-        route["metric"] = address.metric
-    return route

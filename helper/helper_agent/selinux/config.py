@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helper_agent.release import parse_os_release
+from helper_agent.release import assignments
 from helper_agent.root import Root
 
 PATH = "/etc/selinux/config"
@@ -15,7 +15,7 @@ def policy(root: Root) -> str:
     Raises:
         TaskError, FileNotFoundError: as `Root.read`
     """
-    found = parse_os_release(root.read_text(PATH))
+    found = assignments(root.read_text(PATH))
     if found.get("SELINUX", "").lower() not in ON:
         return ""
     return found.get("SELINUXTYPE", "") or "targeted"

@@ -19,8 +19,8 @@ TASK = Task(
     options=(
         Option("mode", "str", "yes: cloud-init is used; no: it is switched off; unset: it is used where there is data"),
         Option("seed", "str", "where its data is: image, or disk", default="image"),
-        Option("user_data", "str", "user data, base64", secret=True),
-        Option("vendor_data", "str", "vendor data, base64", secret=True),
+        Option("user_data", "bytes", "user data", secret=True),
+        Option("vendor_data", "bytes", "vendor data", secret=True),
         Option("meta_data", "str", "more keys of its meta-data, a JSON object"),
         Option("default_user_keys", "list", "SSH public keys of the user that it makes by default", secret=True),
     ),
@@ -50,5 +50,5 @@ def run(context: Context) -> None:
     root.remove(cloud_init.DISABLED)
     cloud_init.forget(root)
     cloud_seed.write(context)
-    what = ", ".join(name.replace("_", " ") for name in ("user_data", "vendor_data") if context.options.text(name))
+    what = ", ".join(name.replace("_", " ") for name in ("user_data", "vendor_data") if context.options.content(name))
     context.log.info(f"cloud-init gets its data from the {context.options.text('seed')}: {what or 'no user data'}")

@@ -7,7 +7,6 @@ that is named, and with a single disk into a new partition at its end. A disk th
 from __future__ import annotations
 
 import zlib
-from binascii import a2b_base64
 
 from helper_agent.api import Context, Option, Task, TaskError
 from helper_agent.disk import devices, partitions, seed
@@ -20,7 +19,7 @@ TASK = Task(
     before=("grow-partition",),
     needs=("image",),
     options=(
-        Option("image", "str", "the ISO image, compressed with zlib, base64", secret=True),
+        Option("image", "bytes", "the ISO image, compressed with zlib", secret=True),
         Option("place", "str", "where it goes: disk or partition", default="disk"),
         Option("disk", "int", "Ganeti's number of the disk; 0: the last one, or a partition where there is but one"),
     ),
@@ -30,7 +29,7 @@ TASK = Task(
 def run(context: Context) -> None:
     """See `Task`"""
     disks, number = context.devices.disks, context.options.number("disk")
-    image = zlib.decompress(a2b_base64(context.options.text("image")))
+    image = zlib.decompress(context.options.content("image"))
     if number and number not in disks:
         raise TaskError(
             f"cloud_seed=disk:{number}: the instance has no disk {number}",

@@ -12,7 +12,7 @@ from helper_agent.distros import new_users, users
 TASK = Task(
     name="create-users",
     phase="filesystems",
-    before=("password", "ssh-keys", "sudo", "swap"),
+    before=("password", "ssh-keys", "sudo"),
     options=(
         Option("create", "bool", "whether to do it"),
         Option("users", "list", "who gets the password and the keys"),

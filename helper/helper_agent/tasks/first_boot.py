@@ -13,7 +13,6 @@ from helper_agent.init import base as init
 TASK = Task(
     name="first-boot",
     phase="filesystems",
-    before=("swap",),
     options=(Option("script", "str", "the script, with #! in its first line", secret=True),),
     needs=("script",),
 )

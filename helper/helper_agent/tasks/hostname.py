@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from helper_agent.api import Context, Option, Skip, Task, TaskError
-from helper_agent.distros import cloud_init
+from helper_agent.api import Context, Option, Task, TaskError
+from helper_agent.distros import cloud_init, lasting
 from helper_agent.net import hosts
 
 TASK = Task(
@@ -33,8 +33,7 @@ def run(context: Context) -> None:
         raise TaskError(f"{name!r} is no valid hostname", "use letters, digits, dots and hyphens", code="E-OPTION")
     file, key = distro.hostname_file, distro.hostname_key
     if not distro.lasts(root, file):
-        context.log.warning(f"The hostname stays as it is: {distro.immutable}")
-        raise Skip("the image's system sets it by itself")
+        raise lasting.stays(context, "The hostname")
     old = distro.hostname_in(root.read_text_or(file))
     # hosts first: after a failure between the two, the old name is still known and a second run completes both
     if distro.lasts(root, HOSTS):

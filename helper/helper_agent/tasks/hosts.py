@@ -13,7 +13,6 @@ TASK = Task(
     name="hosts",
     phase="filesystems",
     after=("hostname",),
-    before=("swap",),
     options=(Option("lines", "list", "lines of hosts(5), an address and its names each"),),
     needs=("lines",),
 )

@@ -11,7 +11,6 @@ from helper_agent.distros import keyboards, lasting
 TASK = Task(
     name="keyboard",
     phase="filesystems",
-    before=("swap",),
     options=(Option("layout", "str", "a layout of xkeyboard-config(7), maybe with a variant: de:nodeadkeys"),),
     needs=("layout",),
 )
@@ -19,6 +18,8 @@ TASK = Task(
 
 def run(context: Context) -> None:
     """Write it"""
+    if context.distro.immutable:
+        raise lasting.stays(context, "The keyboard")
     root, files = context.root, context.distro.keyboard_files
     layout, _, variant = context.options.text("layout").partition(":")
     path = next((path for path in files if root.is_file(path)), files[0] if files else "")
@@ -28,6 +29,5 @@ def run(context: Context) -> None:
             f"Where {context.distro.name} has the keyboard's layout is not known",
             "leave keyboard out, or use first_boot",
         )
-    lasting.need(context, path)
     form(root, path, layout, variant, context.log)
     context.log.info(f"Keyboard {context.options.text('layout')} in {path}")

@@ -12,7 +12,6 @@ from helper_agent.distros import cloud_init, lasting, locales
 TASK = Task(
     name="locale",
     phase="filesystems",
-    before=("swap",),
     options=(Option("lang", "str", "the locale's name"),),
     needs=("lang",),
 )
@@ -20,9 +19,10 @@ TASK = Task(
 
 def run(context: Context) -> None:
     """Write LANG, and see whether the image has it"""
+    if context.distro.immutable:
+        raise lasting.stays(context, "The locale")
     root, lang, files = context.root, context.options.text("lang"), context.distro.locale_files
     path = next((path for path in files if root.is_file(path)), files[0])
-    lasting.need(context, path)
     locales.write(root, path, lang)
     cloud_init.pin(root, "locale", "locale: false")
     context.log.info(f"Locale {lang} in {path}")

@@ -13,7 +13,6 @@ TASK = Task(
     name="lock-root",
     phase="filesystems",
     after=("create-users", "password", "ssh-keys"),
-    before=("swap",),
     options=(Option("lock", "bool", "whether to do it"),),
     needs=("lock",),
 )

@@ -9,7 +9,7 @@ that it runs, unless the network goes through the image's cloud-init; without a 
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Skip, Task, TaskError
-from helper_agent.distros import cloud_init
+from helper_agent.distros import cloud_init, lasting
 from helper_agent.net import dns, renderers, state, tags, wishes
 
 TASK = Task(
@@ -42,8 +42,7 @@ def run(context: Context) -> None:
     if not context.instance.nics:
         raise Skip("the instance has no NIC")
     if context.distro.immutable:
-        log.warning(f"The network stays as the image has it: {context.distro.immutable}")
-        raise Skip("the image's system sets it by itself")
+        raise lasting.stays(context, "The network")
     wanted = state.read(context.instance.nics, options.plain(), log.warning)
     version = options.text("cloud_network")
     if version and not options.text("renderer") and cloud_init.in_charge(root, options.text("cloud_init")):

@@ -16,7 +16,6 @@ TASK = Task(
     name="ssh-login",
     phase="filesystems",
     after=("password", "ssh-keys", "lock-root"),
-    before=("swap",),
     options=(
         Option("passwords", "str", "yes or no"),
         Option("users", "list", "who gets a password", default=["root"]),

@@ -17,7 +17,6 @@ TASK = Task(
     name="sudo",
     phase="filesystems",
     after=("create-users",),
-    before=("swap",),
     options=(Option("names", "list", "users who may do anything"),),
     needs=("names",),
 )

@@ -14,8 +14,6 @@ from helper_agent.root import Root
 TASK = Task(
     name="swap",
     phase="filesystems",
-    # What is written into files of other tasks must find room before a swap file takes it
-    after=("hostname", "machine-id", "password", "ssh-keys", "host-keys", "network", "files"),
     options=(
         Option("partition_uuid", "str", "UUID of a swap partition"),
         Option("disk_uuid", "str", "UUID of a disk that is swap"),

@@ -13,7 +13,6 @@ from helper_agent.root import Root
 TASK = Task(
     name="timezone",
     phase="filesystems",
-    before=("swap",),
     options=(Option("zone", "str", "the zone's name in the time zone database"),),
     needs=("zone",),
 )
@@ -30,7 +29,8 @@ def run(context: Context) -> None:
     """Write the link and the names"""
     root, distro, zone = context.root, context.distro, context.options.text("zone")
     file = f"{ZONES}/{zone}"
-    lasting.need(context, LOCALTIME)
+    if distro.immutable:
+        raise lasting.stays(context, "The time zone")
     if root.is_file(file) and root.read(file).startswith(MAGIC):
         _link(root, file)
     elif zone in UTC and not root.is_dir(ZONES):

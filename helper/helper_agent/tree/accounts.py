@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from helper_agent.api import TaskError
-from helper_agent.distros import users
+from helper_agent.distros import groups, users
 
 if TYPE_CHECKING:
     from helper_agent.root import Root
-
-GROUPS = "/etc/group"
 
 
 def uid(root: Root, owner: str) -> int:
@@ -27,18 +25,16 @@ def uid(root: Root, owner: str) -> int:
 
 
 def gid(root: Root, group: str) -> int:
-    """The group's number; of two lines with one name the first counts
+    """The group's number
 
     Raises:
         TaskError: E-USER, no such group in the image
     """
     if group == "root":
         return 0
-    for line in root.read_text_or(GROUPS).split("\n"):
-        fields = line.rstrip("\r").split(":")
-        if len(fields) == 4 and fields[0] == group and users.is_id(fields[2]):
-            return int(fields[2])
-    raise _unknown("group", group, GROUPS)
+    if (found := groups.read(root).get(group)) is not None:
+        return found.gid
+    raise _unknown("group", group, groups.FILE)
 
 
 def login_group(root: Root, owner: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from typing import Any
 
 from helper_host.ganeti.parameters import Parameters
@@ -24,9 +23,9 @@ def cloud_init(parameters: Parameters) -> Options:
     found: Options = {"seed": "image" if parameters.cloud_seed.place == "image" else "disk"}
     for name in ("user_data", "vendor_data"):
         part = getattr(parameters, name)
-        # a seed disk has them instead
+        # beside a seed disk, too: by them the task is asked for, and says what there is
         if part:
-            found[name] = b64encode(part.content).decode()
+            found[name] = part.content
     if meta_data := _meta_data(parameters):
         found["meta_data"] = json.dumps(meta_data)
     # who names users has said who may log in

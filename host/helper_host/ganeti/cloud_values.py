@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from helper_host.ganeti import cloud_mime
+from helper_host.ganeti import cloud_mime, values
 from helper_host.ganeti.values import Invalid
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def user_data(text: str) -> Part:
 def base64_data(text: str) -> Part:
     """User data in base64, as snf-image has it"""
     try:
-        content = binascii.a2b_base64("".join(text.split()), strict_mode=True)
+        content = values.base64(text)
     except ValueError:
         raise Invalid("is damaged base64", f"give {CODED} and what `base64 -w0 FILE` prints") from None
     return checked(content)

@@ -7,7 +7,6 @@ file2=/etc/app.key:0600=base64:c2VjcmV0Cg==
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from typing import Any, NamedTuple
@@ -124,6 +123,6 @@ def _owner(name: str) -> int | str:
 
 def _base64(text: str) -> bytes:
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return values.base64(text)
     except ValueError:
         raise Invalid("has contents that are no base64", "give what `base64 -w0 FILE` prints") from None

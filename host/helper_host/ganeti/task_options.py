@@ -8,14 +8,13 @@ understood: what belongs into `task_secrets` ends up in `task_options` easily.
 
 from __future__ import annotations
 
-import base64
 import re
 import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helper_agent.declaration import KIND_WORDS, Option
-from helper_host.ganeti.values import FLAGS, Invalid
+from helper_host.ganeti.values import FLAGS, Invalid, base64
 
 if TYPE_CHECKING:
     from helper_host.tasks import Tasks
@@ -115,7 +114,7 @@ def _value(item: Item, option: Option, *, secret: bool) -> Any:
             return [part.strip() for part in text.split(",") if part.strip()]
         case "bytes":
             try:
-                return base64.b64decode("".join(text.split()), validate=True)
+                return base64(text)
             except ValueError:
                 pass
     given = "something" if secret else repr(text[:40])

@@ -93,6 +93,13 @@ def check_text(text: str, *, newlines: bool) -> None:
             raise Invalid(f"has {what} in it", "give it without them")
 
 
+def base64(text: str) -> bytes:
+    """What it says in base64, broken into lines or not; ValueError where it is none"""
+    from binascii import a2b_base64
+
+    return a2b_base64("".join(text.split()), strict_mode=True)
+
+
 def words(text: str) -> tuple[str, ...]:
     """The items of a list, each once, in order"""
     return tuple(dict.fromkeys(filter(None, re.split(r"(?:\s|\\?,)+", text))))

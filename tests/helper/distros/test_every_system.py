@@ -13,7 +13,7 @@ from helper_agent.distros.base import Distro
 from helper_agent.init import base as init
 from helper_agent.net import renderers
 from helper_agent.release import read
-from helper_agent.tasks import host_keys, hostname, machine_id, network, password, ssh_keys
+from helper_agent.tasks import host_keys, hostname, keyboard, locale, machine_id, network, password, ssh_keys, timezone
 from helper_kit import trees
 from helper_kit.trees.nixos import USERS
 from tests.helper.support import Bench, Tree
@@ -279,6 +279,19 @@ def test_nothing_is_written_into_a_store(path: str, distro: Distro, tree: Tree) 
     with pytest.raises(TaskError):
         root.chmod("/etc/hosts", 0o600)
     assert tree.names() == before
+
+
+@pytest.mark.parametrize("name", ["nixos", "guix"])
+@pytest.mark.parametrize(
+    ("task", "options"), [(timezone, {"zone": "UTC"}), (locale, {"lang": "de_DE.UTF-8"}), (keyboard, {"layout": "de"})]
+)
+def test_settings_of_the_description_stay(
+    distro: Distro, bench: Bench, task: object, options: Mapping[str, object]
+) -> None:
+    before = bench.tree.files()
+    assert not _run(bench, distro, task, options)
+    assert bench.tree.files() == before
+    assert distro.immutable in bench.log.of("warning")[0]
 
 
 def test_passwords_that_do_not_last(bench: Bench) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.helper.distros import cloud, trees
 from tests.helper.support import INSTANCE, Bench
 
 USER = "#cloud-config\nruncmd: [echo canary]\n"
-DATA = {"user_data": b64encode(USER.encode()).decode()}
+DATA = {"user_data": USER.encode()}
 SEED = "/var/lib/cloud/seed/nocloud"
 DISTROS = ("debian", "devuan", "ubuntu", "rocky", "fedora", "opensuse", "arch", "alpine")
 
@@ -61,7 +60,7 @@ def test_what_an_instance_left_in_the_image_is_gone(bench: Bench) -> None:
 
 
 def test_vendor_data_meta_data_and_keys(bench: Bench) -> None:
-    vendor = b64encode(b"\x1f\x8b\x00binary").decode()
+    vendor = b"\x1f\x8b\x00binary"
     keys = ["ssh-ed25519 AAAA me"]
     meta = json.dumps({"rack": "a7", "local-hostname": "other", "instance-id": "mine"})
     cloud_init.run(context(bench, {"vendor_data": vendor, "meta_data": meta, "default_user_keys": keys}))

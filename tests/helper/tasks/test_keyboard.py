@@ -8,9 +8,9 @@ import pytest
 from helper_agent.api import TaskError
 from helper_agent.distros import keyboards
 from helper_agent.tasks import keyboard
-from helper_kit import traps, trees
+from helper_kit import traps
 from tests.helper.support import Bench
-from tests.helper.tasks.conftest import Make, System
+from tests.helper.tasks.conftest import SYSTEMS, Make, System
 
 GERMAN = {"layout": "de"}
 VARIANT = {"layout": "de:nodeadkeys"}
@@ -31,7 +31,7 @@ def with_maps(bench: Bench) -> None:
         bench.tree.put(f"/usr/share/bkeymaps/de/{name}.bmap.gz", gzip.compress(b"bkeymap"))
 
 
-@pytest.mark.parametrize("name", trees.NAMES)
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system(bench: Bench, system: System, name: str) -> None:
     context = system(name)
     with_maps(bench)

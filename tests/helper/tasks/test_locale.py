@@ -7,9 +7,9 @@ import pytest
 
 from helper_agent.distros import locales
 from helper_agent.tasks import locale
-from helper_kit import traps, trees
+from helper_kit import traps
 from tests.helper.support import Bench
-from tests.helper.tasks.conftest import Make, System
+from tests.helper.tasks.conftest import SYSTEMS, Make, System
 
 GERMAN = {"lang": "de_DE.UTF-8"}
 ARCHIVE = "/usr/lib/locale/locale-archive"
@@ -19,7 +19,7 @@ def say(bench: Bench) -> str:
     return "\n".join(bench.log.of("warning"))
 
 
-@pytest.mark.parametrize("name", trees.NAMES)
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system(bench: Bench, system: System, name: str) -> None:
     context = system(name)
     task = context(locale.TASK, GERMAN)

@@ -10,7 +10,7 @@ from helper_agent.api import TaskError
 from helper_agent.tasks import timezone
 from helper_kit import traps
 from tests.helper.support import Bench
-from tests.helper.tasks.conftest import STORES, SYSTEMS, Make, System
+from tests.helper.tasks.conftest import SYSTEMS, Make, System
 
 BERLIN = {"zone": "Europe/Berlin"}
 LOCALTIME = "/etc/localtime"
@@ -116,14 +116,3 @@ def test_trapped_on_the_way(bench: Bench, context: Make, trap: traps.Trap, path:
     task = context(timezone.TASK, BERLIN)
     with_zones(bench)
     traps.spring(trap, bench.tree, path, lambda: timezone.run(task))
-
-
-@pytest.mark.parametrize("name", STORES)
-def test_stores_say_what_to_do(bench: Bench, system: System, name: str) -> None:
-    task = system(name)(timezone.TASK, BERLIN)
-    with pytest.raises(TaskError, match="has no time zones"):
-        timezone.run(task)
-    bench.tree.link(LOCALTIME, "/etc/zoneinfo/UTC")
-    with pytest.raises(TaskError, match="is not to be written") as caught:
-        timezone.run(task)
-    assert "set it there" in caught.value.remedy
