@@ -8,7 +8,7 @@ from helper_host.ganeti.values import FLAGS, Invalid
 
 ARGUMENT = re.compile(r"[+-]?[A-Za-z0-9_][A-Za-z0-9_.,:=+/@%^~\[\]()!?*-]*")
 """What no boot loader and no shell that reads their settings takes for something else than itself."""
-PORT = re.compile(r"(tty(S|USB|AMA)\d{1,2}|hvc\d)(,\d{3,7}[noe]?[78]?r?)?")
+PORT = re.compile(r"(tty(S|USB|AMA)\d{1,2}|hvc\d)(,\d{3,7}[noe]?[78]?r?)?", re.ASCII)
 
 
 def kernel_args(text: str) -> tuple[str, ...]:

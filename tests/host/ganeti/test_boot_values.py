@@ -36,7 +36,9 @@ def test_ports(text: str, port: str) -> None:
     assert boot_values.serial_console(text) == port
 
 
-@pytest.mark.parametrize("text", ["tty0", "ttyS0,", "ttyS0,1", "console=ttyS0", "/dev/ttyS0", "ttyS0;reboot", "hvc"])
+@pytest.mark.parametrize(
+    "text", ["tty0", "ttyS0,", "ttyS0,1", "console=ttyS0", "/dev/ttyS0", "ttyS0;reboot", "hvc", "ttyS\u0663"]
+)
 def test_no_ports(text: str) -> None:
     with pytest.raises(Invalid, match="is no serial console"):
         boot_values.serial_console(text)
