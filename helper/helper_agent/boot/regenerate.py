@@ -32,8 +32,7 @@ def configuration(context: Context, program: str) -> str:
         TaskError: it fails, or prints what can't be right
     """
     here = _here(context)
-    links = {f"/dev/disk/by-uuid/{one.uuid}": one.device for one in here if one.uuid}
-    links |= {f"/dev/disk/by-partuuid/{one.partuuid}": one.device for one in here if one.partuuid}
+    links = _links(here)
     nodes = sorted({*context.devices.disks.values(), *(one.device for one in here)})
     # It reads the disk past the mounted filesystem
     os.sync()
@@ -48,6 +47,13 @@ def configuration(context: Context, program: str) -> str:
         said = done.stderr.decode("utf-8", "replace")
         raise TaskError(f"What the image's {program} has made can't be used: {why}", REMEDY, output=said[-4000:])
     return text
+
+
+def _links(here: Sequence[Signature]) -> dict[str, str]:
+    """udev's names of disks; some headers (LUKS) have any text for a UUID, ../../etc/passwd too"""
+    links = {f"/dev/disk/by-uuid/{one.uuid}": one.device for one in here}
+    links |= {f"/dev/disk/by-partuuid/{one.partuuid}": one.device for one in here}
+    return {path: device for path, device in links.items() if re.fullmatch(r"/dev/disk/by-\w+/[0-9A-Za-z-]+", path)}
 
 
 def targets(context: Context, default: str) -> list[str]:

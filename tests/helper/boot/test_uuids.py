@@ -71,3 +71,19 @@ def test_no_obstacles(tree: Tree) -> None:
     tree.put("/usr/lib/dracut/dracut.conf.d/02-generic-image.conf", 'hostonly="no"\n')
     tree.put("/boot/grub/i386-pc/load.cfg", "configfile x\n")
     assert uuids.obstacle(tree.root(), TEXTS) == ""
+
+
+def test_udevs_names_are_names() -> None:
+    """A LUKS header's UUID is any text"""
+    from helper_agent.boot import regenerate
+    from helper_agent.disk.signatures import Signature
+
+    here = [
+        Signature("/dev/vda1", "ext4", "0d2e8d5c-6f2b-4a55-9d43-0d6e1c1d1a11", "", "1234abcd-01"),
+        Signature("/dev/vda2", "crypto_LUKS", "../../../etc/cron.d/x", "", ""),
+        Signature("/dev/vda3", "vfat", "..", "", "."),
+    ]
+    assert regenerate._links(here) == {
+        "/dev/disk/by-uuid/0d2e8d5c-6f2b-4a55-9d43-0d6e1c1d1a11": "/dev/vda1",
+        "/dev/disk/by-partuuid/1234abcd-01": "/dev/vda1",
+    }

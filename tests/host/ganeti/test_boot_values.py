@@ -37,7 +37,7 @@ def test_ports(text: str, port: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["tty0", "ttyS0,", "ttyS0,1", "console=ttyS0", "/dev/ttyS0", "ttyS0;reboot", "hvc", "ttyS٣"]
+    "text", ["tty0", "ttyS0,", "ttyS0,1", "console=ttyS0", "/dev/ttyS0", "ttyS0;reboot", "hvc", "ttyS\u0663"]
 )
 def test_no_ports(text: str) -> None:
     with pytest.raises(Invalid, match="is no serial console"):
