@@ -72,6 +72,8 @@ class Node(Bench):
             "custom_task": CODED,
             "root_password": f"{CANARY} of root",
             "first_boot": f"echo {CANARY}",
+            "user_data": f"#cloud-config\npassword: {CANARY}\n",
+            "vendor_data": f"#!/bin/sh\necho {CANARY} of the vendor\n",
             "file0": f"/etc/app.key:0600={CANARY}",
             "file1": f"/etc/app.key2=base64:{CODED}",
             "img_personality": json.dumps([{"path": "/etc/app.key3", "contents": CODED}]),
