@@ -31,6 +31,8 @@ else:
 
 PLACES: Mapping[str, int] = {"cleanup": -2, "overlay": -1, "files": 1, CUSTOM: 2, "selinux": 3}
 """Task -> its place in its phase; all others are at 0."""
+ASKED = ", which is to run before it"
+"""How the reason ends for which not the task itself but the other one is the cause."""
 
 
 class OrderError(Exception):
@@ -87,7 +89,7 @@ def _edges(known: Mapping[str, Any]) -> dict[str, dict[str, str]]:
                 if word == "after":
                     edges[name][other] = ""
                 else:
-                    edges[other].setdefault(name, ", which is to run before it")
+                    edges[other].setdefault(name, ASKED)
     return edges
 
 
