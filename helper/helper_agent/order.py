@@ -32,6 +32,8 @@ else:
 
 PLACES: Mapping[str, int] = {"cleanup": -2, "overlay": -1, "files": 1, "swap": 2, CUSTOM: 3, "selinux": 4}
 """Task -> its place in its phase; all others are at 0."""
+ASKED = ", which is to run before it"
+"""How the reason ends for which not the task itself but the other one is the cause."""
 
 
 class OrderError(Exception):
@@ -88,7 +90,7 @@ def _edges(known: Mapping[str, Any]) -> dict[str, dict[str, str]]:
                 if word == "after":
                     edges[name][other] = ""
                 else:
-                    edges[other].setdefault(name, ", which is to run before it")
+                    edges[other].setdefault(name, ASKED)
     return edges
 
 

@@ -6,10 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helper_agent import order
-from helper_agent.declaration import CUSTOM, PHASES, plain
+from helper_agent.declaration import PHASES, plain
 
 if TYPE_CHECKING:
     from helper_kit.manual import Documented
+
+AFTER, ASKED = "after ", order.ASKED
+"""How a reason begins, and how one ends that the other task gives."""
 
 
 class Row(NamedTuple):
@@ -17,15 +20,21 @@ class Row(NamedTuple):
 
     item: Documented
     reasons: tuple[str, ...]
-    """Why it stands where it does; empty: by its name."""
+    """Why it stands where it does; empty: by its name, or its place in `order.PLACES`."""
     skipped: bool
     """By the settings."""
 
     @property
     def why(self) -> str:
         """`reasons` in words"""
-        named = "last of its phase" if self.item.task.name == CUSTOM else "by name"
-        return ", ".join(self.reasons) or named
+        place = order.PLACES.get(self.item.task.name, 0)
+        named = f"at the {'beginning' if place < 0 else 'end'} of its phase" if place else "by name"
+        own = [reason.removeprefix(AFTER) for reason in self.reasons if not reason.endswith(ASKED)]
+        others = [reason.removeprefix(AFTER).removesuffix(ASKED) for reason in self.reasons if reason.endswith(ASKED)]
+        asked = ASKED if len(others) == 1 else ASKED.replace(" is ", " are ")
+        said = [f"{AFTER}{', '.join(own)}"] if own else []
+        said += [f"{AFTER}{', '.join(others)}{asked}"] if others else []
+        return "; ".join(said) or named
 
 
 def rows(items: Iterable[Documented], skipped: Collection[str] = ()) -> list[Row]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helper_agent.declaration import TIMEOUT
 from helper_agent.description import Description
-from helper_host import completing, helper_image, layers, packing, tasks
+from helper_agent.net.wishes import NAMES as NICS
+from helper_host import completing, fitting, helper_image, layers, packing, tasks
 from helper_host.errors import ProviderError
 from helper_host.ganeti import parameters, properties
 from helper_host.ganeti.options import Options
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from helper_agent.taskfile import TaskFile
 
 NOTHING = Description()
+NETWORK = "network"
+"""The task that fits what is wished to Ganeti's NICs."""
 
 
 class Customisation(NamedTuple):
@@ -147,8 +150,9 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
             below[name] = {**values, **below.get(name, {})}
     users = () if "users" in overridden else given.users
     counting = given.without(overridden).with_defaults(asked.parameters)
-    _check_disks(request, counting)
-    return Customisation(
+    if request.action == CREATE:
+        fitting.check(request.instance, counting, given)
+    planned = Customisation(
         helper,
         known,
         wanted,
@@ -161,6 +165,10 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
         packing.contents(counting, settings, wanted),
         _more_seconds(known, [name for name in wanted if custom is None or name != custom.task.name]),
     )
+    if NETWORK in wanted:
+        nics = {name: value for name, value in counting.values.items() if name in NICS}
+        fitting.check_network(request.instance, planned.options({NETWORK: nics}).get(NETWORK, {}))
+    return planned
 
 
 def _more_seconds(known: Tasks, names: Collection[str]) -> float:
@@ -184,6 +192,7 @@ def check(settings: Settings, helper: HelperImage) -> None:
         defaults = parameters.parse({}, settings.parameters)
         layers.from_parameters(defaults, known, lambda _: None)
         _check_names("skip_tasks", defaults.skip_tasks, known)
+        packing.contents(defaults, settings, known.names)
     except ProviderError as error:
         raise ProviderError("E-SETTINGS", f"In a table [{PARAMETERS}]: {error.cause}", error.remedy) from None
 
@@ -233,25 +242,6 @@ def _check_names(parameter: str, names: tuple[str, ...], known: Tasks) -> None:
     for name in names:
         if known.find(name) is None:
             raise parameters.error(parameter, f"there is no task '{name}'", known.missing(name))
-
-
-def _check_disks(request: Request, given: Parameters) -> None:
-    """Whether the instance has the disks that are named, each for one thing, and says how much memory it has"""
-    if request.action != CREATE:
-        return
-    there = [disk.index for disk in request.instance.disks]
-    named = [("data_disks", one.disk) for one in given.data_disks]
-    if given.swap is not None and given.swap.disk:
-        named.append(("swap", given.swap.disk))
-    for name, index in named:
-        if index not in there:
-            raise parameters.error(
-                name, f"means disk {index}, which the instance doesn't have", "add the disk, or correct the number"
-            )
-    if given.swap is not None and given.swap.disk in [one.disk for one in given.data_disks]:
-        raise parameters.error("swap", f"means disk {given.swap.disk}, as data_disks does", "give one of them")
-    if given.swap is not None and given.swap.of_memory and not request.instance.memory:
-        raise parameters.error("swap", "is to be as large as the memory, which Ganeti doesn't say", "give a number")
 
 
 def _properties(asked: Wishes, description: Description) -> dict[str, str]:

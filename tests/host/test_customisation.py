@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from helper_agent import declaration, outside, protocol, registry
-from helper_host import customisation, job, settings
+from helper_host import customisation, helper_image, job, settings
 from helper_host.customisation import Customisation
 from helper_host.errors import ProviderError
 from helper_host.ganeti import environment, parameters
@@ -414,6 +414,69 @@ def test_bytes_in_the_settings_are_base64(bench: Bench) -> None:
 def test_a_disk_that_the_instance_does_not_have(bench: Bench, given: dict[str, str]) -> None:
     assert "means disk 1, which the instance doesn't have" in refusal(bench, "E-PARAMETER", **given)
     assert bench.plan(RENAME, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "variables", "words"),
+    [
+        ({"swap": "disk:1", "data_disks": "1:/srv"}, {}, "'swap': means disk 1, as data_disks does"),
+        ({"swap": "file:1024"}, {}, "'swap': means 1024 MiB, and the whole disk has 1024"),
+        (
+            {"img_properties": properties(SWAP="c")},
+            {},
+            "'img_properties': has a SWAP that means disk 2, which",
+        ),
+        ({"data_disks": "2:/srv"}, {}, "(it has 0, 1)"),
+        ({"cloud_seed": "disk:1", "data_disks": "1:/srv"}, {}, "'cloud_seed': 'disk:1', which data_disks takes"),
+        ({"cloud_seed": "disk", "swap": "disk:1"}, {}, "'cloud_seed': 'disk' means disk 1, which swap takes"),
+        ({"cloud_seed": "disk:2"}, {}, "'cloud_seed': 'disk:2' means disk 2, which the instance doesn't have"),
+        ({"cloud_init": "no"}, {}, "'cloud_init': 'no' contradicts user_data"),
+        ({"file0": "/etc/canary=a", "file1": "/etc//canary=b"}, {}, "'file1': has the same path as file0"),
+        ({"nic0": "static"}, {"NIC_0_IP": ""}, "nic0 is to be static, but Ganeti's NIC has no IP"),
+        ({"nic0": "dhcp gateway=10.0.0.1"}, {}, "nic0 has a gateway for IPv4, but no fixed address"),
+        ({"task_options": "network.nic0=static"}, {"NIC_0_NETWORK_SUBNET": ""}, "and no Ganeti network"),
+    ],
+)
+def test_what_does_not_fit_the_instance(
+    bench: Bench, given: dict[str, str], variables: dict[str, str], words: str
+) -> None:
+    """Found by the node before anything is written, not by a task in the helper"""
+    second = {"DISK_COUNT": "2", "DISK_1_PATH": "/disk1", "DISK_1_ACCESS": "rw", "DISK_1_SIZE": "512"}
+    bench.variables = {**second, **variables}
+    if "cloud_seed" in given or "cloud_init" in given:
+        given = {**given, "user_data": "#cloud-config"}
+    message = refusal(bench, "E-PARAMETER", **given)
+    assert words in message
+    assert "canary" not in message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"cloud_seed": "disk", "data_disks": "1:/srv"},
+        {"cloud_seed": "partition", "data_disks": "1:/srv", "user_data": "#cloud-config"},
+        {"nic0": "static", "skip_tasks": "network"},
+        {"nic0": "192.0.2.7/24"},
+    ],
+)
+def test_what_fits_the_instance(bench: Bench, given: dict[str, str]) -> None:
+    bench.variables = {"DISK_COUNT": "2", "DISK_1_PATH": "/disk1", "DISK_1_ACCESS": "rw", "DISK_1_SIZE": "512"}
+    bench.variables["NIC_0_IP"] = ""
+    assert bench.plan(**given)
+
+
+def test_user_data_of_all_is_no_contradiction(bench: Bench) -> None:
+    bench.put("config.toml", "[parameters]\nvendor_data = '#cloud-config'\n")
+    assert bench.plan(cloud_init="no")
+
+
+def test_check_looks_for_overlays_of_the_settings(bench: Bench) -> None:
+    bench.put("config.toml", "[parameters]\noverlay = 'base'\n")
+    request = bench.request(CREATE, {})
+    with pytest.raises(ProviderError) as caught:
+        customisation.check(request.settings, helper_image.load(request.settings.helper_image))
+    assert caught.value.code == "E-SETTINGS"
+    assert "'overlay'" in str(caught.value)
 
 
 def test_snf_images_swap(bench: Bench) -> None:

@@ -19,8 +19,16 @@ def test_the_order_and_why() -> None:
         ("org.a", "by name", True),
         ("org.c", "by name", False),
         ("org.b", "after org.c", False),
-        ("custom", "last of its phase", False),
+        ("custom", "at the end of its phase", False),
     ]
+
+
+def test_reasons_of_one_kind_are_said_once() -> None:
+    items = [item("org.a", after=("org.b", "org.c")), item("org.b"), item("org.c"), item("overlay")]
+    items += [item("org.d", before=("org.a",)), item("org.e", before=("org.a",))]
+    why = {row.item.task.name: row.why for row in listing.rows(items)}
+    assert why["org.a"] == "after org.b, org.c; after org.d, org.e, which are to run before it"
+    assert why["overlay"] == "at the beginning of its phase"
 
 
 def test_the_table_is_for_reading() -> None:

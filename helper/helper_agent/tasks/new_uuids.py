@@ -10,6 +10,7 @@ from __future__ import annotations
 from helper_agent.api import Context, Logger, Option, Task, TaskError
 from helper_agent.boot import uuids
 from helper_agent.disk import identities, mounts
+from helper_agent.disk.signatures import Signature
 from helper_agent.root import Root
 
 TASK = Task(
@@ -37,6 +38,12 @@ def run(context: Context) -> None:
     if why:
         raise TaskError(f"The image can't get new UUIDs: {why}", "leave out new_uuids, or change the image")
     for one in planned.left:
-        context.log.warning(f"{one.device} ({one.type}) keeps its UUID, which can't be changed here")
+        context.log.warning(f"{_where(one)} ({one.type}) keeps its UUID, which can't be changed here")
     identities.change(system, planned, seed, context.run, context.log)
-    context.log.info(f"New UUIDs: {', '.join(f'{one.device} {new}' for one, new in planned.filesystems)}")
+    made = ", ".join(f"{_where(one)} {new}" for one, new in planned.filesystems)
+    context.log.info(f"New UUIDs: {made}")
+
+
+def _where(one: Signature) -> str:
+    """What people know it by: the helper's names for disks aren't the instance's"""
+    return f"partition {one.number}" if one.number and not one.stack else one.title

@@ -68,7 +68,7 @@ def _data_disk(word: str) -> DataDisk:
     path, filesystem, label = match["path"].rstrip("/"), match["filesystem"] or "ext4", match["label"] or ""
     _check_index(int(match["disk"]), FORM)
     if not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        raise Invalid(f"has {values.quote(path, 40)} in it, which is no mount point", FORM)
+        raise Invalid(f"has {values.quote(match['path'], 40)} in it, which is no mount point", FORM)
     if _below(path, NOWHERE) and not _below(path, MAY_BE_IN):
         raise Invalid(f"has the mount point {path}, where the system itself is", FORM)
     if filesystem not in FILESYSTEMS:

@@ -27,7 +27,10 @@ PERSONALITY_FOLDER = 0o750
 """What snf-image makes folders with that lack."""
 FILES_MAX = 1000
 CLEANUP = ("no", "auto", "full")
-FORM = "give PATH[:MODE[:OWNER[:GROUP]]]=TEXT, or instead of the text base64:... or @NAME of a file on the node"
+FORM = (
+    "give PATH[:MODE[:OWNER[:GROUP]]]=TEXT, with an absolute path and an octal mode; instead of the text base64:... or"
+    " @NAME of a file on the node"
+)
 LIST_FORM = 'give a JSON list such as [{"path":"/etc/motd"\\,"contents":"aGVsbG8K"}]'
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from helper_agent.net import wishes
 from helper_host.ganeti.values import Invalid
-
-RENDERER = re.compile(r"[a-z0-9]{1,40}")
 
 
 def nic(text: str) -> str:
@@ -23,10 +20,12 @@ def default_nic(text: str) -> str:
 
 
 def renderer(text: str) -> str:
-    """The name of a network system; which there are, and which the image has, is seen in the helper"""
+    """The name of a network system; which of them the image has is seen in the helper"""
+    from helper_agent.net import renderers
+
     name = text.strip().lower()
-    if not RENDERER.fullmatch(name):
-        raise Invalid("is no network renderer", "give one such as netplan, networkd or networkmanager")
+    if name not in renderers.NAMES:
+        raise Invalid("is no network renderer", f"give one of {', '.join(renderers.NAMES)}")
     return name
 
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.cluster
 NAME = "instance1.test"
 RENAMED = "instance2.test"
 IMPORTED = "instance3.test"
+CUSTOMISED = "instance4.test"
 BROKEN = "instance9.test"
 GIB = 1024**3
 PASSWORD = "kept-to-itself-7Yp3"
@@ -223,6 +224,53 @@ def test_tasks_of_others(cluster: Cluster, instance: str) -> None:
     assert "MaxAuthTries 2\n" in hardened
     assert "AllowGroups root debian\n" in hardened
     assert "host-keys" in cluster.log_of("add", instance)
+
+
+def test_many_parameters_at_once(cluster: Cluster, ssh_key: Path) -> None:
+    """A good handful of what can be asked for, seen from inside the instance that comes of it"""
+    public = {
+        "image": "debian-msdos.qcow2",
+        "users": "root debian",
+        "ssh_keys": ssh_key.with_suffix(".pub").read_text().strip(),
+        "sudo": "debian",
+        "timezone": "Europe/Berlin",
+        "hosts": r"192.0.2.7 db.example.org db\n192.0.2.8 ldap",
+        "kernel_args": "panic=30 ipv6.autoconf=0",
+        "serial_console": "yes",
+        "nic0": "static 2001:db8::5/64 gateway6=fe80::1 mtu=1400",
+        "data_disks": "1:/srv:xfs:DATA",
+        "swap": "file:64",
+    }
+    script = base64.b64encode(b"#!/bin/sh\nhostname >/srv/first-boot\n").decode()
+    secret = {"first_boot": script, "file0": f"/etc/app/key:0600:debian={PASSWORD}, as it is"}
+    cluster.add_instance(CUSTOMISED, public, secret=secret, disks=("3g", "1g"))
+    try:
+        assert PASSWORD not in cluster.log_of("add", CUSTOMISED)
+        with cluster.console(CUSTOMISED):
+            cluster.wait_for_ssh(CUSTOMISED, ssh_key)
+
+            def said(command: str, user: str = "debian") -> str:
+                return cluster.ssh(CUSTOMISED, ssh_key, command, user=user).text.strip()
+
+            assert said("sudo -n id -un") == "root"
+            assert said("date +%Z", "root") in ("CET", "CEST")
+            assert "192.0.2.7" in said("getent hosts db")
+            words = said("cat /proc/cmdline").split()
+            assert {"panic=30", "ipv6.autoconf=0", "console=ttyS0,115200n8"} <= {*words}
+            assert "2001:db8::5/64" in said("ip -6 -brief address show scope global")
+            assert "default via fe80::1" in said("ip -6 route")
+            assert "mtu 1400" in said("ip -oneline link show")
+            assert said("findmnt --noheadings --output=FSTYPE,LABEL /srv").split() == ["xfs", "DATA"]
+            assert said("swapon --show=NAME --noheadings", "root") == "/swapfile"
+            assert said("cat /etc/app/key; stat -c '%a %U %G' /etc/app/key").splitlines() == [
+                f"{PASSWORD}, as it is",
+                "600 debian debian",
+            ]
+            # with the network up, at the end of the boot
+            wait = "for _ in $(seq 120); do test -s /srv/first-boot && break; sleep 1; done; cat /srv/first-boot"
+            assert said(wait) == CUSTOMISED.partition(".")[0]
+    finally:
+        cluster.remove_instance(CUSTOMISED)
 
 
 def test_remove(cluster: Cluster, broken: str) -> None:

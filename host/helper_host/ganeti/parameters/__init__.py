@@ -6,6 +6,7 @@ Rows are in the files of their groups beside this one; parameters.list, `verify`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -208,11 +209,19 @@ def parameters_list() -> str:
 
 
 def table() -> str:
-    """The manual's table, in Markdown"""
+    """The manual's table, in Markdown; of parameters that differ in their number alone, one row is for all but 0"""
     lines = ["| parameter | meaning | default | example |", "|---|---|---|---|"]
     for row in Parameters.rows.values():
+        stem = row.name.rstrip("0123456789")
+        numbers = [int(name.removeprefix(stem)) for name in Parameters.rows if re.fullmatch(f"{stem}[0-9]+", name)]
+        number = row.name.removeprefix(stem)
+        if number and int(number) > 1:
+            continue
+        name, text = f"`{row.name}`", row.help
+        if number == "1":
+            name, text = f"{name} to `{stem}{max(numbers)}`", f"As `{stem}0`"
         example = row.example if len(row.example) <= 40 else f"{row.example[:37]}..."
         secret = " (secret)" if row.secret else ""
-        text = row.help.replace("|", "\\|").replace("\\n", "`\\n`")
-        lines.append(f"| `{row.name}`{secret} | {text} | {row.shown} | `{example}` |")
+        text = text.replace("|", "\\|").replace("\\n", "`\\n`")
+        lines.append(f"| {name}{secret} | {text} | {row.shown} | `{example}` |")
     return "\n".join(lines) + "\n"
