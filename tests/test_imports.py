@@ -28,6 +28,9 @@ SHARED = {
     "helper_agent.snf",
     # what nic0=... means, checked on the node and read in the helper
     "helper_agent.net.wishes",
+    # what comes of it with Ganeti's NICs, tried on the node before the disk is written, and what that raises
+    "helper_agent.net.nics",
+    "helper_agent.api",
 }
 """All of the agent that the host may import."""
 FOR_TASKS = ("helper_agent.api", "helper_agent.protocol")

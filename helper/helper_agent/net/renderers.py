@@ -21,21 +21,9 @@ from typing import Any, Protocol
 
 from helper_agent.api import Logger, TaskError
 from helper_agent.net.state import State
+from helper_agent.net.wishes import RENDERERS
 from helper_agent.root import Root
 
-NAMES = (
-    "netplan",
-    "networkmanager",
-    "networkd",
-    "ifupdown",
-    "ifcfg",
-    "wicked",
-    "alpine",
-    "netifrc",
-    "dhcpcd",
-    "slackware",
-)
-"""All there are, wherever they are used."""
 MODE = 0o644
 
 
@@ -57,7 +45,7 @@ class Renderer(Protocol):
 
 def find(name: str) -> Renderer | None:
     """The renderer `name`, None where there is none"""
-    if name not in NAMES:
+    if name not in RENDERERS:
         return None
     found: Any = import_module(f"{__package__}.{name}")
     renderer: Renderer = found
@@ -95,7 +83,9 @@ def forced(root: Root, name: str) -> str:
     """
     renderer = find(name)
     if renderer is None:
-        raise TaskError(f"There is no network renderer {name!r}", f"give one of {', '.join(NAMES)}", code="E-OPTION")
+        raise TaskError(
+            f"There is no network renderer {name!r}", f"give one of {', '.join(RENDERERS)}", code="E-OPTION"
+        )
     if not renderer.present(root):
         raise TaskError(
             f"The network is to be configured by {name}, which is not installed in the image",

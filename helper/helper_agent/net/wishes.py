@@ -16,6 +16,19 @@ COUNT = 8
 """NICs that have a parameter; Ganeti allows as many (constants.MAX_NICS)."""
 NAMES = tuple(f"nic{index}" for index in range(COUNT))
 """The parameters, and the options of the task `network`."""
+RENDERERS = (
+    "netplan",
+    "networkmanager",
+    "networkd",
+    "ifupdown",
+    "ifcfg",
+    "wicked",
+    "alpine",
+    "netifrc",
+    "dhcpcd",
+    "slackware",
+)
+"""Names of all network systems that can be told (`helper_agent.net.renderers`), wherever they are used."""
 MTU = 68, 65535
 """RFC 791 section 3.2, and what a device's MTU can be at most in Linux (ETH_MAX_MTU)."""
 MODES: Mapping[str, str] = {

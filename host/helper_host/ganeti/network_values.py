@@ -21,11 +21,9 @@ def default_nic(text: str) -> str:
 
 def renderer(text: str) -> str:
     """The name of a network system; which of them the image has is seen in the helper"""
-    from helper_agent.net import renderers
-
     name = text.strip().lower()
-    if name not in renderers.NAMES:
-        raise Invalid("is no network renderer", f"give one of {', '.join(renderers.NAMES)}")
+    if name not in wishes.RENDERERS:
+        raise Invalid("is no network renderer", f"give one of {', '.join(wishes.RENDERERS)}")
     return name
 
 

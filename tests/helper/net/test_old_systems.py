@@ -8,6 +8,7 @@ import pytest
 
 from helper_agent.distros.base import Distro
 from helper_agent.net import naming, renderers
+from helper_agent.net.wishes import RENDERERS
 from helper_agent.tasks import network
 from helper_kit import trees
 from tests.helper.net.old_trees import centos7, gentoo, slackware, void
@@ -53,7 +54,7 @@ def test_asked_for(bench: Bench, name: str) -> None:
 def test_no_other_is_taken_for_it(bench: Bench, name: str) -> None:
     TREES[name](bench.tree)
     root = bench.tree.root()
-    found = [each for each in renderers.NAMES if (module := renderers.find(each)) and module.active(root)]
+    found = [each for each in RENDERERS if (module := renderers.find(each)) and module.active(root)]
     # Alpine's ifup is BusyBox' too, but no service of systemd's or sysvinit's starts it
     assert found == [name]
 

@@ -75,7 +75,7 @@ def test_modules_are_imported_when_they_are_asked_for() -> None:
         f"import sys; sys.path.insert(0, {str(helper)!r})\n"
         "from helper_agent.tasks import network\n"
         "from helper_agent.net import renderers\n"
-        "print(*(name for name in renderers.NAMES if f'helper_agent.net.{name}' in sys.modules))"
+        "print(*(name for name in renderers.RENDERERS if f'helper_agent.net.{name}' in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from helper_agent.net import renderers, wishes
+from helper_agent.net import wishes
+from helper_agent.net.wishes import RENDERERS
 from helper_host.errors import ProviderError
 from helper_host.ganeti.options import as_they_are
 from helper_host.ganeti.parameters import Parameters, parse_values
@@ -42,6 +43,6 @@ def test_what_is_wrong_is_said(name: str, value: str, part: str) -> None:
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("name", renderers.NAMES)
+@pytest.mark.parametrize("name", RENDERERS)
 def test_every_renderer_can_be_named(name: str) -> None:
     assert parse_values({"network_renderer": name}).network_renderer == name
