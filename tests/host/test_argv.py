@@ -29,7 +29,7 @@ CLOSED = {
     "os_family": "linux",
     "root_partition": "77",
     "partition": "no",
-    "swap": "file:5171",
+    "swap": "file:7",
     "image_description": "no",
     "cleanup": "full",
     "skip_tasks": "machine-id",
@@ -43,7 +43,7 @@ CLOSED = {
     "serial_console": "ttyS1,57600",
     "regenerate_grub": "no",
     "new_uuids": "yes",
-    "cloud_init": "auto",
+    "cloud_init": "yes",
     "cloud_seed": "image",
     "cloud_network": "v1",
 }
