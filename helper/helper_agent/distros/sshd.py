@@ -27,8 +27,11 @@ INCLUDES_MAX = 16
 FILES_MAX = 1000
 """Most files that are read: each of them may include all of them again."""
 
-_LINE = r"""\s*(?:"(?P<quoted>[^"\n]+)"|(?P<plain>[^\s="#][^\s=]*))\s*=?\s*(?P<rest>.*)"""
+_LINE = re.compile(r"""\s*(?:"(?P<quoted>[^"\n]+)"|(?P<plain>[^\s="#][^\s=]*))\s*=?\s*(?P<rest>.*)""")
 """Keyword and arguments, blanks or `=` or both between them (strdelim() in sshd's misc.c)."""
+
+_AWKWARD = re.compile(r"""["'\\#=]""")
+"""What a line has that isn't just words with blanks between them."""
 
 
 class Line(NamedTuple):
@@ -176,11 +179,13 @@ def _absolute(pattern: str) -> str:
 
 def _words(line: str) -> list[str]:
     """`Keyword arguments` or `Keyword=arguments`, double quotes and comments as sshd understands them"""
-    match = re.match(_LINE, line)
+    if not _AWKWARD.search(line):  # nearly always, and ten times as fast
+        return line.split()
+    match = _LINE.match(line)
     if match is None:
         return []
     keyword, rest = match["quoted"] or match["plain"], match["rest"]
-    if not any(character in rest for character in "\"'\\#"):  # nearly always; shlex is slow
+    if not _AWKWARD.search(rest):
         return [keyword, *rest.split()]
     try:
         return [keyword, *shlex.split(rest, comments=True)]
