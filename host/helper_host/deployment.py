@@ -36,6 +36,7 @@ from helper_host.vm.job import ConfigDrive
 from helper_host.vm.machine import MachineSpec
 
 if TYPE_CHECKING:
+    from helper_host.ganeti.parameters import Parameters
     from helper_host.image.stream_image import StreamImage
 
 TIB = 1 << 40
@@ -45,6 +46,8 @@ MEMORY_BASE, MEMORY_PER_TIB = 160, 112
 """MiB that growing XFS to a large disk takes: its log and its allocation groups' headers; measured up to 8 TiB."""
 MEMORY_UNLOCK = 1088
 """MiB more where there is a passphrase: Argon2 takes up to 1 GiB of them, as cryptsetup chooses by itself."""
+MEMORY_LOCALE = 160
+"""MiB more where a locale is to be made: what localedef takes for Chinese, measured; others take 140."""
 
 
 def deploy(request: Request) -> tuple[Span, ...]:
@@ -165,7 +168,7 @@ def _customise(
             disks=disks,
             nonce=nonce,
             limit=limit + planned.more_seconds,
-            unlock=bool(request.parameters.luks_key) or planned.layers.has("unlock", "key"),
+            memory=settings.memory_mib or memory_for(max(disk.size for disk in disks), request.parameters, planned),
         ),
         background,
         guard,
@@ -280,7 +283,7 @@ def _spec(
     disks: list[Disk],
     nonce: str,
     limit: float,
-    unlock: bool,
+    memory: int,
 ) -> MachineSpec:
     settings = request.settings
     return MachineSpec(
@@ -294,13 +297,16 @@ def _spec(
         hello_seconds=settings.hello_timeout_tcg,
         silence_seconds=settings.silence_timeout + limit - settings.total_timeout,
         total_seconds=limit,
-        memory=settings.memory_mib or memory_for(max(disk.size for disk in disks), unlock=unlock),
+        memory=memory,
         verbose=settings.verbose,
         program=settings.qemu,
         shell=f"{settings.run_folder}/{request.instance.name}.console" if settings.debug_shell else "",
     )
 
 
-def memory_for(disk: int, *, unlock: bool = False) -> int:
-    """MiB of memory the helper gets for a largest disk of `disk` bytes; `unlock`: it is to open encrypted volumes"""
-    return max(MEMORY_MIN, MEMORY_BASE - (-MEMORY_PER_TIB * disk // TIB)) + MEMORY_UNLOCK * unlock
+def memory_for(disk: int, given: Parameters, planned: Customisation) -> int:
+    """MiB of memory the helper gets for a largest disk of `disk` bytes, and for what it is to do"""
+    unlock = bool(given.luks_key) or planned.layers.has("unlock", "key")
+    making = (given.locale and given.make_locale) or planned.layers.has("make-locale", "wanted")
+    usual = max(MEMORY_MIN, MEMORY_BASE - (-MEMORY_PER_TIB * disk // TIB))
+    return usual + MEMORY_UNLOCK * unlock + MEMORY_LOCALE * bool(making)

@@ -38,6 +38,7 @@ LEFT_OUT: Mapping[str, str] = {
     "follow-uuids": "goes with new-uuids",
     "grub-config": "runs a program of the image, which takes its own time",
     "lock-root": "contradicts root's password",
+    "make-locale": "runs a program of the image, which takes its own time",
     "new-uuids": "takes the time of e2fsck and tune2fs",
     "overlay": "needs a folder of the node",
     "swap-disk": "another kind of swap",

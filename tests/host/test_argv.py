@@ -37,6 +37,7 @@ CLOSED = {
     "lock_root": "no",
     "ssh_password_login": "no",
     "locale": "de_DE.UTF-8",
+    "make_locale": "yes",
     "network_renderer": "networkmanager",
     "default_nic": "slaac",
     "resize": "177",

@@ -77,6 +77,32 @@ def test_the_image_is_complete_before_the_guest_may_begin(bench: Bench) -> None:
     assert b"after go" in bench.disk.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ({"locale": "de_DE.UTF-8"}, 0),
+        ({"make_locale": "yes"}, 0),
+        ({"locale": "de_DE.UTF-8", "make_locale": "yes"}, 160),
+        ({"luks_key": CANARY}, 1088),
+    ],
+)
+def test_memory_for_what_the_helper_is_to_do(bench: Bench, given: dict[str, str], more: int) -> None:
+    bench.parameters |= given
+    since = time.monotonic()
+    process = bench.start([fake_qemu.HELLO, ["hang"]])
+    words: list[bytes] = []
+
+    def seen() -> bool:
+        for pid in bench.qemus():
+            words[:] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return b"-m" in words
+
+    assert wait_for(seen)
+    process.terminate()
+    bench.finish(process, since)
+    assert words[words.index(b"-m") + 1] == str(256 + more).encode()
+
+
 # --- what can be refused is refused before the first write ------------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """Set the language
 
-LANG, where the system looks for it. What contradicts it in the same file goes away. The image's programs can't be run
-here to make a locale that it lacks: that one is put on the list of those to be made, and a warning says how.
+LANG, where the system looks for it. What contradicts it in the same file goes away. A locale that the image lacks is
+put on the list of those to be made, where it has one, and a warning says how to get it: no program of the image is run
+to make it unless the task `make-locale` is asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from helper_agent.distros import cloud_init, lasting, locales
 TASK = Task(
     name="locale",
     phase="filesystems",
-    options=(Option("lang", "str", "the locale's name"),),
+    options=(
+        Option("lang", "str", "the locale's name"),
+        Option("tried", "bool", "whether the task make-locale was asked to make it"),
+    ),
     needs=("lang",),
 )
 
@@ -28,5 +32,18 @@ def run(context: Context) -> None:
     context.log.info(f"Locale {lang} in {path}")
     if not locales.has(root, lang):
         listed = locales.wish(root, lang)
-        what = f"locale-gen makes it, now that {locales.GEN} has it" if listed else "its language pack brings it"
-        context.log.warning(f"The image doesn't have the locale {lang}, so programs use C: {what} (see first_boot)")
+        context.log.warning(f"The image doesn't have the locale {lang}, so programs use C: {_remedy(context, listed)}")
+
+
+def _remedy(context: Context, listed: bool) -> str:
+    """How to get the locale"""
+    # late: most images don't get here
+    from helper_agent.distros import locale_making
+
+    later = f"locale-gen makes it, now that {locales.GEN} has it" if listed else "its language pack brings it"
+    if not locale_making.can(context.root, context.options.text("lang")):
+        takes = f"localedef and {locale_making.SOURCES}"
+        return f"{later} (see first_boot), and make_locale=yes in an image that has {takes}"
+    # It has said why it could not
+    now = "make_locale failed" if context.options.flag("tried") else "make_locale=yes has it made"
+    return f"{now}; or {later} (see first_boot)"

@@ -33,8 +33,7 @@ COPIES = {
 
 def build(tree: Tree, name: str) -> Tree:
     """Fill `tree` with Debian of the machine's own release, `name` of `SYSTEMS`"""
-    for file in _packages((*COMMON, *SYSTEMS[name])):
-        subprocess.run(["dpkg-deb", "-x", file, tree.path], check=True)
+    unpack(tree, (*COMMON, *SYSTEMS[name]))
     for source, target in COPIES.items():
         tree.folder(target.rpartition("/")[0])
         shutil.copyfile(tree / source, tree / target)
@@ -42,6 +41,12 @@ def build(tree: Tree, name: str) -> Tree:
     tree.put("/etc/passwd", "".join(f"{line}\n" for line in lines).replace(":*:", ":x:"))
     tree.put("/etc/shadow", "".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in lines), mode=0o640)
     return tree
+
+
+def unpack(tree: Tree, names: Sequence[str]) -> None:
+    """What is in these packages, into `tree`"""
+    for file in _packages(names):
+        subprocess.run(["dpkg-deb", "-x", file, tree.path], check=True)
 
 
 def _packages(names: Sequence[str]) -> list[Path]:

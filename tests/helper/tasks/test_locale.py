@@ -89,6 +89,40 @@ def test_one_that_is_missing_and_no_list(bench: Bench, context: Make) -> None:
     assert "language pack" in say(bench)
 
 
+def sources(bench: Bench) -> None:
+    """What localedef makes German of"""
+    bench.tree.put("/usr/bin/localedef", "", mode=0o755)
+    bench.tree.put("/usr/share/i18n/locales/de_DE", "")
+    bench.tree.put("/usr/share/i18n/charmaps/UTF-8.gz", "")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_one_that_can_be_made(bench: Bench, context: Make, listed: bool) -> None:
+    """The first thing to do is what works at the next installation"""
+    sources(bench)
+    if listed:
+        bench.tree.put("/etc/locale.gen", "# de_DE.UTF-8 UTF-8\n")
+    locale.run(context(locale.TASK, GERMAN))
+    cause, _, remedy = say(bench).partition("programs use C: ")
+    assert "de_DE.UTF-8" in cause
+    assert remedy.startswith("make_locale=yes has it made; or ")
+    assert ("locale-gen makes it" if listed else "language pack") in remedy
+
+
+def test_one_that_could_not_be_made(bench: Bench, context: Make) -> None:
+    sources(bench)
+    locale.run(context(locale.TASK, {**GERMAN, "tried": True}))
+    assert "make_locale failed; or its language pack" in say(bench)
+    assert "make_locale=yes" not in say(bench)
+
+
+def test_make_locale_is_no_first_thing_to_do_where_it_would_do_nothing(bench: Bench, context: Make) -> None:
+    locale.run(context(locale.TASK, GERMAN))
+    remedy = say(bench).partition("programs use C: ")[2]
+    assert remedy.startswith("its language pack")
+    assert "make_locale=yes in an image that has localedef and /usr/share/i18n/locales" in remedy
+
+
 @pytest.mark.parametrize("name", ["C", "POSIX", "C.UTF-8"])
 def test_built_in(bench: Bench, context: Make, name: str) -> None:
     locale.run(context(locale.TASK, {"lang": name}))
@@ -127,9 +161,20 @@ def test_an_archive_that_is_none(bench: Bench, context: Make, content: bytes) ->
     assert "doesn't have the locale" in say(bench)
 
 
-@pytest.mark.parametrize("path", [ARCHIVE, "/etc/locale.gen", "/etc/locale.conf", "/etc/profile.d/lang.sh"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ARCHIVE,
+        "/etc/locale.gen",
+        "/etc/locale.conf",
+        "/etc/profile.d/lang.sh",
+        "/usr/bin/localedef",
+        "/usr/share/i18n/charmaps",
+    ],
+)
 @pytest.mark.parametrize("trap", traps.ALL, ids=str)
 def test_trapped(bench: Bench, context: Make, trap: traps.Trap, path: str) -> None:
+    sources(bench)
     task = context(locale.TASK, GERMAN)
     task.distro.locale_files = (path if path.endswith((".sh", ".conf")) else "/etc/locale.conf",)
     traps.spring(trap, bench.tree, path, lambda: locale.run(task))

@@ -32,6 +32,7 @@ EVERYTHING = {
     "hosts": "192.0.2.7 db",
     "timezone": "Europe/Berlin",
     "locale": "de_DE.UTF-8",
+    "make_locale": "yes",
     "keyboard": "de",
     "first_boot": "reboot",
     "dns_servers": "192.0.2.1",
@@ -109,6 +110,21 @@ def test_tasks_that_are_not_run_cost_nothing(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(host_keys, "make", None)
     monkeypatch.setattr(passwords, "hashes", None)
     assert made({"password": "x"}, "host-keys", "password") == ({}, ())
+
+
+def test_a_locale_is_made_before_it_is_set() -> None:
+    assert made({"locale": "de_DE"}, "host-keys").options == {
+        "locale": {"lang": "de_DE"},
+        "make-locale": {"lang": "de_DE"},
+    }
+    both = {"locale": "de_DE", "make_locale": "yes"}
+    assert made(both, "host-keys").options == {
+        "locale": {"lang": "de_DE", "tried": True},
+        "make-locale": {"lang": "de_DE", "wanted": True},
+    }
+    # without the task nobody has tried
+    assert made(both, "host-keys", "make-locale").options == {"locale": {"lang": "de_DE"}}
+    assert made({"make_locale": "yes"}, "host-keys").options == {"make-locale": {"wanted": True}}
 
 
 def test_a_swap_partition_has_one_uuid() -> None:

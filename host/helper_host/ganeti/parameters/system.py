@@ -40,6 +40,16 @@ class SystemRows(Rows):
         example="de_DE.UTF-8",
         shown="left as it is",
         option="locale.lang",
+        sets=("make-locale.lang",),
+    )
+    make_locale = Parameter(
+        values.flag,
+        False,
+        "Whether the image's localedef makes that locale if the image lacks it, in the helper: yes or no",
+        example="yes",
+        shown="no",
+        option="make-locale.wanted",
+        sets=("locale.tried",),
     )
     keyboard = Parameter(
         system_values.keyboard,
