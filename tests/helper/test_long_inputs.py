@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from helper_agent.api import Logger
-from helper_agent.boot import bls, console, grub_defaults, regenerate, uuids
+from helper_agent.api import Logger, TaskError
+from helper_agent.boot import bls, console, grub_cfg, grub_defaults, regenerate, uuids
 from helper_agent.boot.arguments import Change
+from helper_agent.boot.words import Unclosed
 from helper_agent.init import sysvinit
 from helper_agent.net import dhcpcd, dns, hosts, ifcfg, ifupdown, wicked
 from helper_agent.net.state import State
@@ -37,6 +38,20 @@ def grub(bench: Bench, text: str) -> None:
     grub_defaults.change(bench.tree.root(), ["/etc/default/grub"], CHANGES, ())
 
 
+def kernels(_: Bench, text: str) -> None:
+    grub_cfg.change(text, CHANGES, ())
+
+
+def refusing(work: Callable[[Bench, str], object]) -> Callable[[Bench, str], None]:
+    """`work`, which is to find that a quote isn't closed"""
+
+    def refused(bench: Bench, text: str) -> None:
+        with pytest.raises((TaskError, Unclosed)):
+            work(bench, text)
+
+    return refused
+
+
 def dracut(bench: Bench, text: str) -> None:
     bench.tree.put("/etc/dracut.conf", text)
     uuids.obstacle(bench.tree.root(), {"12345678": "87654321"})
@@ -59,6 +74,15 @@ CASES: dict[str, tuple[Callable[[Bench, str], object], str]] = {
     "grub.cfg": (lambda _, text: regenerate.objection(f"linux /x y\n{text}", (), ()), filled("--fs-uuid ")),
     "grub": (grub, filled("GRUB_CMDLINE_LINUX=\n")),
     "grub, adding": (grub, filled('GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX"\n')),
+    "grub, quotes": (refusing(grub), filled('"') + '"'),
+    "grub, commands": (refusing(grub), filled("$(a") + "'"),
+    "grub, backquotes": (refusing(grub), filled("\\`") + "`'"),
+    "grub, quotes of GRUB": (refusing(grub), 'GRUB_CMDLINE_LINUX="' + filled('\\"a') + '"\n'),
+    "kernels": (kernels, "linux /x " + filled("${a")),
+    "kernels, quotes": (refusing(kernels), "linux /x " + filled("'a\" ") + "''"),
+    "kernels, blanks": (kernels, "linux /x " + filled(" ")),
+    "fallback": (kernels, 'set kernelopts="' + filled("\\a")),
+    "command line": (lambda _, text: bls.change_cmdline(text, CHANGES, ()), filled('"a ')),
     "entry": (lambda _, text: bls.change(text, CHANGES, ()), filled("options a\n")),
     "dhcpcd": (lambda _, text: dhcpcd.without_part(text), filled(dhcpcd.BEGIN)),
     "dhclient": (dhclient, filled(dns.BEGIN)),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from helper_agent.boot import bls, extlinux, grub_cfg, grub_defaults
 from helper_agent.boot.arguments import Change
+from helper_agent.boot.words import Unclosed
 from helper_agent.distros.base import Distro
 from helper_agent.records import NamedTuple
 from helper_agent.root import Root
@@ -43,7 +44,8 @@ def change(root: Root, distro: Distro, changes: Sequence[Change], consoles: Sequ
     """Apply `changes`, and make `consoles` (console=...) the last consoles; the files that have it at the next boot
 
     Raises:
-        TaskError: a file of another kind than it should be; no room in grubenv
+        TaskError: a file of another kind than it should be; no room in grubenv; a quote that isn't closed, where it
+            can't be told what is in it
         OSError
     """
     found = [path for place in READ_AT_BOOT for path in _edited(root, place, changes, consoles)]
@@ -57,6 +59,9 @@ def _edited(root: Root, place: Place, changes: Sequence[Change], consoles: Seque
     found = []
     for path in (path for pattern in place.patterns for path in root.glob(pattern)):
         if root.is_file(path) and place.has(root.read_text(path)):
-            root.edit(path, lambda text: place.change(text, changes, consoles))
+            try:
+                root.edit(path, lambda text: place.change(text, changes, consoles))
+            except Unclosed as error:
+                raise error.at(path) from None
             found.append(path)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from helper_agent.boot import arguments
+from helper_agent.boot import arguments, shell_settings
 from helper_agent.boot.arguments import Change
 
 PATHS = (
@@ -20,9 +20,8 @@ SOURCES = (ALPINE, "/etc/default/extlinux", "/etc/default/u-boot")
 """Files of settings: Alpine's, and those of Debian's packages extlinux and u-boot-menu."""
 
 _APPEND = r"(?mi)^(?P<head>[ \t]*append[ \t]+)(?P<text>[^\r\n]*)"
-_SETTING = (
-    r"(?m)^(?P<head>[ \t]*(?:default_kernel_opts|EXTLINUX_PARAMETERS|U_BOOT_PARAMETERS)=[\"']?)(?P<text>[^\"'\r\n]*)"
-)
+VARIABLES = ("default_kernel_opts", "EXTLINUX_PARAMETERS", "U_BOOT_PARAMETERS")
+"""Theirs with the command line, one each."""
 
 
 def change(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:
@@ -36,8 +35,17 @@ def has_append(text: str) -> bool:
 
 
 def change_source(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:
-    """A file of settings with its command line changed; without such a line it stays as it is"""
-    return arguments.changed(_SETTING, text, changes, consoles)
+    """A file of settings, which a shell reads, with its command line changed; without such a line it stays as it is
+
+    Raises:
+        Unclosed
+    """
+    for name in VARIABLES:
+        texts = {"": text}
+        if shell_settings.find(texts, name):
+            texts = shell_settings.with_home(texts, name, "")
+            text = shell_settings.changed(texts, (name,), changes, consoles).get("", text)
+    return text
 
 
 def with_serial(text: str, port: int, speed: int) -> str:

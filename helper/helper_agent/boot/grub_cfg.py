@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from helper_agent.boot import arguments
+from helper_agent.boot import arguments, words
 from helper_agent.boot.arguments import Change
 
 PATHS = (
@@ -27,7 +27,9 @@ LEGACY = ("/boot/grub/menu.lst", "/boot/grub/grub.conf")
 # kernelopts: Enterprise Linux 8's fallback for a grubenv that was lost
 _LINUX = r"(?m)^(?P<head>[ \t]*(?:linux|linux16|linuxefi)[ \t]+\S+[ \t]+)(?P<text>[^\r\n]*)"
 _KERNEL = r"(?m)^(?P<head>[ \t]*kernel[ \t]+\S+[ \t]+)(?P<text>[^\r\n]*)"
-_FALLBACK = r'(?m)^(?P<head>[ \t]*set[ \t]+kernelopts=")(?P<text>[^"\r\n]*)'
+_FALLBACK = r'(?m)^(?P<head>[ \t]*set[ \t]+kernelopts=")(?P<text>(?:[^"\\\r\n]|\\[^\r\n])*)(?=")'
+_COMMAND = re.compile(r"""(?:\$\{[^}]*\}|[^"'\\{}|&;<>#]|(?<=[^ \t])#|\\.|"(?:[^"\\]|\\.)*"|'[^']*')*""")
+"""As far as the command goes (script/yylex.l): a comment may be behind it, or another command."""
 # Indented ones may be all that an `if` has in it
 _TERMINAL = r"(?m)^terminal_(?:input|output)\b[^\n]*\n"
 _SERIAL = r"(?m)^serial\b[^\n]*\n"
@@ -35,15 +37,32 @@ _ENTRY = r"(?m)^[ \t]*(?:menuentry|submenu|blscfg|### BEGIN /etc/grub\.d/(?!00_)
 
 
 def change(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:
-    """grub.cfg with its kernels' command lines changed"""
-    for pattern in (_LINUX, _FALLBACK):
-        text = arguments.changed(pattern, text, changes, consoles)
-    return text
+    """grub.cfg with its kernels' command lines changed
+
+    Raises:
+        Unclosed: a quote that goes on in the next line
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        line, rest = _parted(match["text"])
+        (value,) = arguments.both([line], changes, consoles, words.GRUB)
+        return match["head"] + value + rest
+
+    text = re.sub(_LINUX, replaced, text)
+    return arguments.changed(_FALLBACK, text, changes, consoles, words.IN_QUOTES)
 
 
 def change_legacy(text: str, changes: Sequence[Change], consoles: Sequence[str]) -> str:
     """menu.lst with its kernels' command lines changed"""
     return arguments.changed(_KERNEL, text, changes, consoles)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """A command's words, and what is behind the command in its line"""
+    command = _COMMAND.match(text)
+    line = (command[0] if command else "").rstrip(words.BLANKS)
+    rest = text[len(line) :]
+    return (text, "") if rest.strip(words.BLANKS).startswith(("'", '"', "\\")) else (line, rest)
 
 
 def has_kernels(text: str) -> bool:

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from helper_agent.api import TaskError
 from helper_agent.boot import arguments, grub_defaults
 from tests.helper.boot import loaders
 from tests.helper.support import Tree
@@ -49,6 +50,9 @@ def sourced(tree: Tree) -> list[str]:
         ('GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX_DEFAULT="quiet splash"\n', "a x=1 splash"),
         ('GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX_DEFAULT="quiet x=5 splash"\n', "a x=1 splash"),
         ('GRUB_CMDLINE_LINUX="a \\"q\\""\n', 'a "q" x=1'),
+        ('GRUB_CMDLINE_LINUX="a \\"q quiet r\\" quiet"\n', 'a "q quiet r" x=1'),
+        ("GRUB_CMDLINE_LINUX='a \"q quiet r\" quiet'\n", 'a "q quiet r" x=1'),
+        ("# don't\nGRUB_CMDLINE_LINUX=\"a 'q quiet r'\"\n", "a 'q quiet r' x=1"),
     ],
 )
 def test_forms(tree: Tree, text: str, expected: str) -> None:
@@ -58,6 +62,24 @@ def test_forms(tree: Tree, text: str, expected: str) -> None:
     once = tree.files()
     assert not changed(tree, "x=1 -quiet")
     assert tree.files() == once
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('GRUB_CMDLINE_LINUX="a quiet\nGRUB_TIMEOUT=5\n', f"{FILE} has a quote in line 1"),
+        ('A="b\nGRUB_CMDLINE_LINUX="quiet"\n', f"{FILE} has a quote in line 2"),
+        ('GRUB_CMDLINE_LINUX="it\'s quiet"\n', f"{FILE} has a quote that isn't closed.*it's quiet"),
+        ('GRUB_CMDLINE_LINUX="a=\\"b quiet"\n', f"{FILE} has a quote that isn't closed"),
+        ('GRUB_CMDLINE_LINUX=""\nGRUB_CMDLINE_LINUX_DEFAULT=\'a="b quiet\'\n', "isn't closed"),
+    ],
+)
+def test_a_quote_that_is_not_closed(tree: Tree, text: str, words: str) -> None:
+    """In the shell's eyes, or in those of GRUB, which gets the value"""
+    tree.put(FILE, text)
+    with pytest.raises(TaskError, match=words):
+        changed(tree, "x=1 -quiet")
+    assert tree.text(FILE) == text
 
 
 @pytest.mark.programs

@@ -9,6 +9,7 @@ import pytest
 
 from helper_agent.api import TaskError
 from helper_agent.boot import arguments, bls, extlinux, grub_cfg
+from helper_agent.boot.words import Unclosed
 from tests.helper.boot import loaders
 
 SERIAL = ("console=tty0", "console=ttyS0,115200n8")
@@ -35,6 +36,68 @@ def test_grub_takes_the_script(text: str, tmp_path: Path) -> None:
     for changed in (text, grub_cfg.with_terminal(grub_cfg.change(text, CHANGES, SERIAL), COMMAND, "console serial")):
         file.write_text(changed)
         subprocess.run(["grub-script-check", str(file)], check=True)
+
+
+def menu(arguments: str) -> str:
+    return f"menuentry 'a' {{\n\tlinux /vmlinuz {arguments}\n\tinitrd /initrd\n}}\n"
+
+
+def accepted(text: str, folder: Path) -> bool:
+    """Whether GRUB finds no error in the script"""
+    file = folder / "grub.cfg"
+    file.write_text(text)
+    return subprocess.run(["grub-script-check", str(file)], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('ro a="b quiet c" quiet', 'ro a="b quiet c" panic=5'),
+        ("ro 'a quiet b' quiet", "ro 'a quiet b' panic=5"),
+        ("ro a\\ quiet quiet", "ro a\\ quiet panic=5"),
+        ("ro it\\'s quiet", "ro it\\'s panic=5"),
+        ("ro quiet # it's quiet", "ro panic=5 # it's quiet"),
+        ("ro quiet; echo quiet", "ro panic=5; echo quiet"),
+        ("# quiet", "panic=5# quiet"),
+        ("ro a#b $quiet ${root} quiet", "ro a#b $quiet ${root} panic=5"),
+    ],
+)
+def test_what_is_quoted_in_grub_cfg(before: str, after: str, tmp_path: Path) -> None:
+    assert accepted(menu(before), tmp_path)
+    text = grub_cfg.change(menu(before), CHANGES, ())
+    assert text == menu(after)
+    assert accepted(text, tmp_path)
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("arguments", ["ro it's quiet", 'ro a="b quiet', 'ro "a\\" quiet'])
+def test_a_quote_that_is_not_closed_in_grub_cfg(arguments: str, tmp_path: Path) -> None:
+    assert not accepted(menu(arguments), tmp_path)
+    with pytest.raises(Unclosed):
+        grub_cfg.change(menu(arguments), CHANGES, ())
+
+
+def test_a_command_that_goes_on_in_the_next_line() -> None:
+    with pytest.raises(Unclosed):
+        grub_cfg.change(menu("ro \\\n\t\tquiet"), CHANGES, ())
+
+
+@pytest.mark.programs
+def test_quotes_in_enterprise_linuxs_fallback(tmp_path: Path) -> None:
+    text = 'set kernelopts="ro a=\\"b quiet\\" quiet"\n'
+    once = grub_cfg.change(text, CHANGES, ())
+    assert once == 'set kernelopts="ro a=\\"b quiet\\" panic=5"\n'
+    assert accepted(once, tmp_path)
+
+
+def test_a_quote_that_is_not_closed_and_that_the_kernel_reads_to_the_end() -> None:
+    before, after = 'ro quiet a="b quiet', 'ro panic=5 a="b quiet'
+    assert bls.change(f"options {before}\n", CHANGES, ()) == f"options {after}\n"
+    assert bls.change_cmdline(f"{before}\n", CHANGES, ()) == f"{after}\n"
+    assert extlinux.change(f"  APPEND {before}\n", CHANGES, ()) == f"  APPEND {after}\n"
+    assert grub_cfg.change_legacy(f"kernel /v {before}\n", CHANGES, ()) == f"kernel /v {after}\n"
+    assert f"kernelopts={after}\n" in bls.change_grubenv(loaders.grubenv(kernelopts=before), CHANGES, ())
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,16 @@ def test_no_boot_loader(bench: Bench) -> None:
     assert "kernel_args" in caught.value.remedy
 
 
+@pytest.mark.parametrize(("name", "path"), [("debian", "/boot/grub/grub.cfg"), ("alpine", "/etc/update-extlinux.conf")])
+def test_a_quote_that_is_not_closed(bench: Bench, name: str, path: str) -> None:
+    distro = loaders.build(bench.tree, name)
+    text = bench.tree.text(path).replace("quiet", "it's quiet")
+    bench.tree.put(path, text)
+    with pytest.raises(TaskError, match=f"{path} has a quote that isn't closed"):
+        run(bench, name, distro=distro)
+    assert bench.tree.text(path) == text
+
+
 @pytest.mark.parametrize(("name", "path"), TRAPPED)
 @pytest.mark.parametrize("trap", traps.ALL, ids=str)
 def test_trapped(bench: Bench, trap: traps.Trap, name: str, path: str) -> None:
