@@ -6,7 +6,6 @@ derivative is a class of a few lines on top of its parent's. `MODULES` says whic
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
@@ -211,8 +210,10 @@ class Distro:
 
     def host_key_owner(self, root: Root) -> tuple[int, int | str]:
         """Permission bits and group of sshd's private keys in this image, which may lack `host_key_group`"""
+        from helper_agent.distros import groups
+
         group = self.host_key_group
-        if group and re.search(rf"^{group}:", root.read_text_or("/etc/group"), re.M):
+        if group and group in groups.read(root):
             return self.host_key_mode, group
         return (0o600, 0) if group else (self.host_key_mode, 0)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from helper_agent.distros import users
+from functools import partial
+
+from helper_agent.distros import nss_files
 from helper_agent.records import NamedTuple
 from helper_agent.root import Root
 
@@ -19,17 +21,16 @@ class Group(NamedTuple):
 
 
 def read(root: Root) -> dict[str, Group]:
-    """Name -> group; of two lines with one name the first counts
+    """Name -> group, as getgrnam(3) finds them; one whose number is -1 can't be used, and is left out
 
     Raises:
         TaskError: the file is a trap
     """
     groups: dict[str, Group] = {}
-    for line in root.read_text_or(FILE).split("\n"):
-        fields = line.rstrip("\r").split(":")
-        if len(fields) == 4 and fields[0] and users.is_id(fields[2]):
-            members = tuple(filter(None, fields[3].split(",")))
-            groups.setdefault(fields[0], Group(fields[0], int(fields[2]), members))
+    for name, fields in nss_files.entries(root.read_text_or(FILE), nss_files.group).items():
+        gid = nss_files.number(fields[2])
+        if gid is not None and gid != nss_files.NO_ID:
+            groups[name] = Group(name, gid, nss_files.members(fields[3]))
     return groups
 
 
@@ -40,21 +41,22 @@ def add_member(root: Root, group: str, user: str) -> bool:
         TaskError: one of the files is a trap
     """
     changed = False
-    for path in (FILE, SHADOW):
+    for path, parser in ((FILE, nss_files.group), (SHADOW, _gshadow)):
         if root.is_file(path):
-            changed |= root.edit(path, lambda text: _with_member(text, group, user))
+            changed |= root.edit(path, partial(_with_member, parser=parser, group=group, user=user))
     return changed
 
 
-def _with_member(text: str, group: str, user: str) -> str:
+def _gshadow(line: str) -> list[str] | None:
+    """name, password, administrators, members"""
+    fields = line.lstrip(nss_files.BLANKS).split(":", 3)
+    return fields if len(fields) == 4 else None
+
+
+def _with_member(text: str, parser: nss_files.Parser, group: str, user: str) -> str:
     """Both files have four fields, the members in the last one"""
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        fields = line.rstrip("\r").split(":")
-        if fields[0] == group and len(fields) == 4:
-            members = list(filter(None, fields[3].split(",")))
-            if user not in members:
-                end = "\r" if line.endswith("\r") else ""
-                lines[number] = ":".join((*fields[:3], ",".join((*members, user)))) + end
-            break
-    return "\n".join(lines)
+    fields = nss_files.entry(text, parser, group)
+    there = nss_files.members(fields[3]) if fields else (user,)
+    if user in there:
+        return text
+    return nss_files.changed(text, parser, group, 3, ",".join((*there, user)))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import stat
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from helper_agent.api import TaskError
-from helper_agent.distros import groups, shadow, users
+from helper_agent.distros import groups, nss_files, shadow, users
 from helper_agent.distros.users import User
 from helper_agent.root import Root
 
@@ -19,6 +19,7 @@ SKEL = "/etc/skel"
 SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/ash")
 SUB_IDS = ("/etc/subuid", "/etc/subgid")
 SUB_FIRST, SUB_COUNT = 100000, 65536
+PARSERS: Mapping[str, nss_files.Parser] = {**shadow.PARSERS, groups.FILE: nss_files.group}
 SINCE = 18262
 """2020-01-01 in days; a helper without a clock starts at 1970."""
 SKEL_MAX = 1000
@@ -29,8 +30,11 @@ def add(root: Root, name: str) -> User:
     """Make the user `name`, who isn't in passwd
 
     Raises:
-        TaskError: there is a group of that name which is somebody else's, or no free number; a file is a trap
+        TaskError: there is a group of that name which is somebody else's, or no free number, or a user of that name
+            whose number is none; a file is a trap
     """
+    if nss_files.entry(root.read_text_or(users.FILE), nss_files.passwd, name) is not None:
+        raise TaskError(f"The user {name!r} in the image has the number -1", f"correct its {users.FILE}", code="E-USER")
     defs = _defs(root)
     there = users.read(root)
     uid, gid = _numbers(root, name, there.values(), defs)
@@ -84,9 +88,13 @@ def _number(defs: dict[str, str], key: str, default: int) -> int:
 
 
 def _line(root: Root, path: str, line: str, *, wanted: bool) -> None:
-    """Add it, unless one for the same name is there"""
-    name = f"{line.partition(':')[0]}:"
-    if wanted and not any(other.startswith(name) for other in root.read_text_or(path).split("\n")):
+    """Add it, unless one for the same name is there that counts"""
+    if not wanted:
+        return
+    name, text = line.partition(":")[0], root.read_text_or(path)
+    parser = PARSERS.get(path)
+    there = nss_files.entry(text, parser, name) is not None if parser else f"\n{name}:" in f"\n{text}"
+    if not there:
         root.append_line(path, line)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from helper_agent.distros import users
+from collections.abc import Mapping
+
+from helper_agent.distros import nss_files, users
 from helper_agent.root import Root
 
 SHADOW = "/etc/shadow"
+PARSERS: Mapping[str, nss_files.Parser] = {users.FILE: nss_files.passwd, SHADOW: nss_files.shadow}
 _HASH = 1
 _CHANGED = 2
 _EXPIRES = 7
@@ -27,19 +30,21 @@ def set_password(root: Root, name: str, hashed: str, today: int | None) -> int |
     """
     passwd = root.read_text(users.FILE)
     if not root.is_file(SHADOW) and not root.is_symlink(SHADOW):
-        _write(root, users.FILE, passwd, _edited(passwd, name, {_HASH: hashed}))
+        _write(root, users.FILE, passwd, nss_files.changed_everywhere(passwd, name, {_HASH: hashed}))
         return None
     shadow = root.read_text_or(SHADOW)  # absent behind a symlink: made there
-    expires = _field(shadow, name, _EXPIRES) or ""
+    expires = nss_files.number(_field(SHADOW, shadow, name, _EXPIRES) or "")
     changed = "" if today is None else str(today)
-    edited = _edited(shadow, name, {_HASH: hashed, _CHANGED: changed})
-    if edited is None:  # in passwd only, as after adduser by hand: shadow's numbers are useradd's defaults
-        newline = "" if not shadow or shadow.endswith("\n") else "\n"
-        edited = f"{shadow}{newline}{name}:{hashed}:{changed}:0:99999:7:::\n"
+    edited = nss_files.changed_everywhere(shadow, name, {_HASH: hashed, _CHANGED: changed})
+    if (
+        nss_files.entry(shadow, nss_files.shadow, name) is None
+    ):  # in passwd only, as after adduser by hand: shadow's numbers are useradd's defaults
+        newline = "" if not edited or edited.endswith("\n") else "\n"
+        edited = f"{edited}{newline}{name}:{hashed}:{changed}:0:99999:7:::\n"
     _write(root, SHADOW, shadow, edited)
     # Anything but x here counts instead of shadow, an empty field as no password at all
-    _write(root, users.FILE, passwd, _edited(passwd, name, {_HASH: "x"}))
-    return int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 10 else None
+    _write(root, users.FILE, passwd, nss_files.changed_everywhere(passwd, name, {_HASH: "x"}))
+    return expires if expires is not None and expires < 2**31 else None  # glibc has an int there; below 0 is never
 
 
 def of(root: Root, name: str) -> str | None:
@@ -49,8 +54,8 @@ def of(root: Root, name: str) -> str | None:
     Raises:
         TaskError: one of the files is a trap
     """
-    field = _field(root.read_text_or(users.FILE), name, _HASH)
-    return _field(root.read_text_or(SHADOW), name, _HASH) if field == "x" else field
+    field = _field(users.FILE, root.read_text_or(users.FILE), name, _HASH)
+    return _field(SHADOW, root.read_text_or(SHADOW), name, _HASH) if field == "x" else field
 
 
 def all_fields(root: Root) -> dict[str, str]:
@@ -59,18 +64,13 @@ def all_fields(root: Root) -> dict[str, str]:
     Raises:
         TaskError: one of the files is a trap
     """
-    found, shadowed = (_hashes(root.read_text_or(path)) for path in (users.FILE, SHADOW))
+    found, shadowed = (_hashes(path, root.read_text_or(path)) for path in (users.FILE, SHADOW))
     fields = {name: shadowed.get(name) if field == "x" else field for name, field in found.items()}
     return {name: field for name, field in fields.items() if field is not None}
 
 
-def _hashes(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in text.split("\n"):
-        name, *rest = line.rstrip("\r").split(":", 2)
-        if rest:
-            found.setdefault(name, rest[0])
-    return found
+def _hashes(path: str, text: str) -> dict[str, str]:
+    return {name: fields[_HASH] for name, fields in nss_files.entries(text, PARSERS[path]).items()}
 
 
 def replace(root: Root, name: str, hashed: str) -> None:
@@ -82,8 +82,8 @@ def replace(root: Root, name: str, hashed: str) -> None:
     """
     for path in (SHADOW, users.FILE):
         text = root.read_text_or(path)
-        if path == SHADOW or _field(text, name, _HASH) != "x":
-            _write(root, path, text, _edited(text, name, {_HASH: hashed}))
+        if path == SHADOW or _field(path, text, name, _HASH) != "x":
+            _write(root, path, text, nss_files.changed_everywhere(text, name, {_HASH: hashed}))
 
 
 def has_password(field: str | None) -> bool:
@@ -91,28 +91,12 @@ def has_password(field: str | None) -> bool:
     return field is not None and not field.startswith(("!", "*"))
 
 
-def _edited(text: str, name: str, fields: dict[int, str]) -> str | None:
-    """`text` with `fields` of the first line of `name` set, None where there is no such line"""
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        parts = line.split(":")
-        if parts[0] == name and len(parts) > max(fields):
-            for index, value in fields.items():
-                parts[index] = value
-            lines[number] = ":".join(parts)
-            return "\n".join(lines)
-    return None
+def _field(path: str, text: str, name: str, index: int) -> str | None:
+    """A field of the line that counts for `name`, None where there is none"""
+    fields = nss_files.entry(text, PARSERS[path], name)
+    return None if fields is None else fields[index]
 
 
-def _field(text: str, name: str, index: int) -> str | None:
-    """A field of the first line of `name`, None where there is none"""
-    for line in text.split("\n"):
-        parts = line.rstrip("\r").split(":")
-        if parts[0] == name and len(parts) > index:
-            return parts[index]
-    return None
-
-
-def _write(root: Root, path: str, before: str, after: str | None) -> None:
-    if after is not None and after != before:
+def _write(root: Root, path: str, before: str, after: str) -> None:
+    if after != before:
         root.write(path, after, mode=None if before else 0o600)

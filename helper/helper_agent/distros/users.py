@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from helper_agent.api import TaskError
+from helper_agent.distros import nss_files
 from helper_agent.records import NamedTuple
 from helper_agent.root import Root
 
@@ -31,17 +32,16 @@ class User(NamedTuple):
 
 
 def read(root: Root) -> dict[str, User]:
-    """Name -> user; of two lines with one name the first counts, as for getpwnam(3)
+    """Name -> user, as getpwnam(3) finds them; one whose number is -1 can't be used, and is left out
 
     Raises:
         TaskError: passwd is not a regular file
     """
     users: dict[str, User] = {}
-    for line in root.read_text_or(FILE).split("\n"):
-        fields = line.rstrip("\r").split(":")
-        if len(fields) == 7 and fields[0] and is_id(fields[2]) and is_id(fields[3]):
-            home = fields[5] if fields[5].startswith("/") else "/"
-            users.setdefault(fields[0], User(fields[0], int(fields[2]), int(fields[3]), home, fields[6]))
+    for name, fields in nss_files.entries(root.read_text_or(FILE), nss_files.passwd).items():
+        uid, gid = (nss_files.number(field) for field in fields[2:4])
+        if uid is not None and gid is not None and nss_files.NO_ID not in (uid, gid):
+            users[name] = User(name, uid, gid, fields[5] if fields[5].startswith("/") else "/", fields[6])
     return users
 
 

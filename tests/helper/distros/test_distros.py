@@ -62,5 +62,15 @@ def test_users(tree: Tree) -> None:
     tree.put("/etc/passwd", "\r\n".join(lines))
     found = users.read(tree.root())
     assert list(found) == ["root", "b"]
-    assert found["root"] == users.User("root", 0, 0, "/root", "/bin/sh")
+    assert found["root"] == users.User("root", 0, 0, "/root", "/bin/sh\r")
     assert found["b"].home == "/"
+
+
+@pytest.mark.parametrize(("line", "owner"), [("ssh_keys:x:101:", (0o640, "ssh_keys")), ("ssh_keys:x", (0o600, 0))])
+def test_a_group_that_the_system_can_not_read_owns_no_host_key(
+    tree: Tree, line: str, owner: tuple[int, int | str]
+) -> None:
+    tree.put("/etc/group", f"{line}\n")
+    distro = base.Distro({})
+    distro.host_key_group, distro.host_key_mode = "ssh_keys", 0o640
+    assert distro.host_key_owner(tree.root()) == owner

@@ -8,6 +8,7 @@ from helper_agent.api import Skip, TaskError
 from helper_agent.declaration import has_what_it_needs
 from helper_agent.tasks import create_users, password, ssh_keys, sudo
 from helper_kit import traps, trees
+from tests.helper.distros import glibc
 from tests.helper.support import Bench
 from tests.helper.tasks.conftest import Make, System
 
@@ -132,6 +133,28 @@ def test_a_group_of_that_name_with_members(bench: Bench, context: Make) -> None:
     with pytest.raises(TaskError, match="a group of that name") as caught:
         create_users.run(task)
     assert caught.value.code == "E-USER"
+
+
+def test_a_line_that_the_system_can_not_read_is_no_user(bench: Bench, context: Make) -> None:
+    task = context(create_users.TASK, ADMIN)
+    for path, broken in (("/etc/passwd", "admin:x::\n"), ("/etc/shadow", "admin:$6$a$b\n"), ("/etc/group", "admin\n")):
+        bench.tree.put(path, broken + bench.tree.text(path), mode=0o640)
+    create_users.run(task)
+    assert (b"admin", b"x", 1001) in [row[:3] for row in glibc.passwd((bench.tree / "/etc/passwd").read_bytes())]
+    assert (b"admin", b"*") in [row[:2] for row in glibc.shadow((bench.tree / "/etc/shadow").read_bytes())]
+    assert (b"admin", b"x", 1001, ()) in glibc.group((bench.tree / "/etc/group").read_bytes())
+    with pytest.raises(Skip):
+        create_users.run(task)
+
+
+def test_a_user_whose_number_is_none(bench: Bench, context: Make) -> None:
+    task = context(create_users.TASK, ADMIN)
+    bench.tree.put("/etc/passwd", bench.tree.text("/etc/passwd") + "admin:x:4294967295:1::/:/bin/sh\n")
+    before = bench.tree.files()
+    with pytest.raises(TaskError, match="number -1") as caught:
+        create_users.run(task)
+    assert caught.value.code == "E-USER"
+    assert bench.tree.files() == before
 
 
 def test_half_done_is_completed(bench: Bench, context: Make) -> None:

@@ -9,7 +9,7 @@ from helper_agent.api import TaskError
 from helper_agent.declaration import has_what_it_needs
 from helper_agent.tasks import password
 from helper_kit import traps
-from tests.helper.distros import trees
+from tests.helper.distros import glibc, trees
 from tests.helper.support import Bench
 from tests.helper.tasks.conftest import Make
 
@@ -132,8 +132,8 @@ def test_no_line_of_the_log_has_the_hash(bench: Bench, context: Make) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"ro\xe9t:x\nroot:*:1::::::\n", b"root:*:1::::::", b"root:*:1::::::\r\nx:\xff:1::::::\r\n"],
-    ids=["not-utf-8", "no-newline", "crlf"],
+    [b"ro\xe9t:x\nroot:*:1::::::\n", b"root:*:1::::::", b" root:*:1::::::\nx:\xff:1::::::\r\n"],
+    ids=["not-utf-8", "no-newline", "blanks"],
 )
 def test_odd_files_survive(bench: Bench, context: Make, content: bytes) -> None:
     bench.tree.put("/etc/shadow", content)
@@ -141,6 +141,17 @@ def test_odd_files_survive(bench: Bench, context: Make, content: bytes) -> None:
     today = str(int(time.time() // 86400)).encode()
     expected = content.replace(b"root:*:1:", b"root:" + YESCRYPT.encode() + b":" + today + b":")
     assert (bench.tree / "/etc/shadow").read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["root:*", "root:*:19600:0:99999:7:::\r", "root:*:19600:0:99999:7::", "#root:*:1:0:9:7:::"]
+)
+def test_a_line_that_the_system_can_not_read_is_none(bench: Bench, context: Make, line: str) -> None:
+    """glibc skips it: somebody who is in no other line has no password"""
+    bench.tree.put("/etc/shadow", f"{line}\n", mode=0o640)
+    password.run(context(password.TASK, BOTH))
+    rows = glibc.shadow((bench.tree / "/etc/shadow").read_bytes())
+    assert [row[:2] for row in rows] == [(b"root", YESCRYPT.encode())]
 
 
 @pytest.mark.parametrize("path", ["/etc/shadow", "/etc/passwd", LIBCRYPT])

@@ -152,4 +152,4 @@ def test_trapped_on_the_way(bench: Bench, context: Make, trap: traps.Trap, path:
 
 def test_groups_are_read_as_getgrnam_reads_them(bench: Bench) -> None:
     bench.tree.put("/etc/group", "a:x:1:x,,y\r\na:x:2:\nbroken\nb:x:-1:\n")
-    assert groups.read(bench.tree.root()) == {"a": groups.Group("a", 1, ("x", "y"))}
+    assert groups.read(bench.tree.root()) == {"a": groups.Group("a", 1, ("x", "y\r"))}
