@@ -18,6 +18,8 @@ TASKS = [path for path in AGENT if path.parent.name == "tasks"]
 
 SHARED = {
     "helper_agent.protocol",
+    "helper_agent.job",
+    "helper_agent.strict_json",
     "helper_agent.run",
     # what tasks and images declare, read on both ends
     "helper_agent.declaration",
@@ -134,4 +136,5 @@ def test_the_agent_starts_light() -> None:
     assert not {f"helper_agent.tree.{name}" for name in LATE_ROOMS} & set(everything.split())
     assert not {f"helper_agent.disk.{name}" for name in FOR_FEW} & set(everything.split())
     # `hello` goes out before these are needed
-    assert not {"ctypes", "subprocess", "helper_agent.root", "helper_agent.registry"} & set(hello.split())
+    late = {"ctypes", "subprocess", "helper_agent.job", "helper_agent.root", "helper_agent.registry"}
+    assert not late & set(hello.split())

@@ -15,6 +15,7 @@ from helper_agent import protocol
 from helper_agent.wire import Disconnected, Wire
 
 if TYPE_CHECKING:
+    from helper_agent.job import Job
     from helper_agent.steps import Layers
 
 PORTS = "/sys/class/virtio-ports"
@@ -51,7 +52,7 @@ def serve(
     wire: Wire,
     *,
     prepare: Callable[[], Layers] | None = None,
-    take: Callable[[], tuple[Mapping[int, str], protocol.Job, Mapping[str, bytes]]] | None = None,
+    take: Callable[[], tuple[Mapping[int, str], Job, Mapping[str, bytes]]] | None = None,
 ) -> None:
     """Hello, wait for go, one job, result
 
@@ -101,7 +102,7 @@ def real_layers() -> Layers:
     )
 
 
-def take_job() -> tuple[dict[int, str], protocol.Job, dict[str, bytes]]:
+def take_job() -> tuple[dict[int, str], Job, dict[str, bytes]]:
     """The instance's disks by index, read afresh, the job, and by name the files that it speaks of
 
     Raises:
@@ -109,6 +110,7 @@ def take_job() -> tuple[dict[int, str], protocol.Job, dict[str, bytes]]:
         OSError
     """
     from helper_agent.disk import devices
+    from helper_agent.job import CONTENT_MAX, JOB_FILE, JOB_MAX, decode_job
     from helper_agent.job_drive import DriveError, read_file
 
     drive = devices.find([protocol.JOB_SERIAL]).get(protocol.JOB_SERIAL)
@@ -117,9 +119,9 @@ def take_job() -> tuple[dict[int, str], protocol.Job, dict[str, bytes]]:
     devices.reread(drive)
     fd = os.open(drive, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        job = protocol.decode_job(read_file(fd, protocol.JOB_FILE, limit=protocol.JOB_MAX))
-        limits = {task.payload: protocol.JOB_MAX for task in job.tasks}
-        limits |= {content.payload: protocol.CONTENT_MAX for content in job.contents}
+        job = decode_job(read_file(fd, JOB_FILE, limit=JOB_MAX))
+        limits = {task.payload: JOB_MAX for task in job.tasks}
+        limits |= {content.payload: CONTENT_MAX for content in job.contents}
         payloads = {name: read_file(fd, name, limit=limit) for name, limit in limits.items()}
     finally:
         os.close(fd)
@@ -150,7 +152,7 @@ def reap() -> None:
         pass
 
 
-def debug_shell(job: protocol.Job, wire: Wire) -> None:
+def debug_shell(job: Job, wire: Wire) -> None:
     """After a failure, where the job asks for it: a shell on the console, the image's tree still mounted"""
     if not job.debug_shell:
         return

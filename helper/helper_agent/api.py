@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from helper_agent.declaration import API_VERSION, CUSTOM, KIND_WORDS, Option, Task
-from helper_agent.protocol import Disk, Instance, Network, Nic
+from helper_agent.job import Disk, Instance, Network, Nic
 from helper_agent.run import CommandFailed, Completed
 
 if TYPE_CHECKING:

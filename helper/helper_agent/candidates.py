@@ -8,7 +8,7 @@ from helper_agent.api import TaskError
 from helper_agent.disk.partitions import Table
 from helper_agent.disk.signatures import Signature
 from helper_agent.filesystems.base import of
-from helper_agent.protocol import Job
+from helper_agent.job import Job
 
 UNREADABLE = {
     "LVM2_member": "an LVM physical volume",

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from helper_agent.protocol import CONTENT_MAX, INT_MAX
+from helper_agent.job import CONTENT_MAX
 from helper_agent.records import NamedTuple
+from helper_agent.strict_json import INT_MAX
 
 API_VERSION = 1
 """Of `helper_agent.api`. It rises when something in it changes; a task that names an older one goes on working."""

@@ -12,7 +12,7 @@ from helper_agent.inspection import FAMILIES
 
 if TYPE_CHECKING:
     from helper_agent.api import Logger, Task
-    from helper_agent.protocol import Job
+    from helper_agent.job import Job
     from helper_agent.root import Root
 
 REMEDY = "correct the file in the image, or let it not count: image_description=no"

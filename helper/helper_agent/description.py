@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from helper_agent import toml
-from helper_agent.protocol import IMAGE_DESCRIPTION, INT_MAX
+from helper_agent.protocol import IMAGE_DESCRIPTION
 from helper_agent.records import NamedTuple
+from helper_agent.strict_json import INT_MAX
 
 FORMAT = 1
 IN_IMAGE = IMAGE_DESCRIPTION

@@ -15,8 +15,8 @@ from helper_agent.disk import devices, fstab, partitions
 from helper_agent.disk.partitions import Table
 from helper_agent.disk.signatures import Layer, Signature
 from helper_agent.filesystems.base import Run
+from helper_agent.job import Job
 from helper_agent.looking import Candidate
-from helper_agent.protocol import Job
 from helper_agent.records import NamedTuple
 
 if TYPE_CHECKING:

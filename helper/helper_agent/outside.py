@@ -19,7 +19,7 @@ from helper_agent.registry import OUTSIDE, Entry, RegistryError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from helper_agent.protocol import TaskFile
+    from helper_agent.job import TaskFile
 
 INDEX = "index.json"
 WORK = "/run/helper/tasks"

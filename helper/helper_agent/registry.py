@@ -17,7 +17,7 @@ from helper_agent.records import NamedTuple
 
 if TYPE_CHECKING:
     from helper_agent.inspection import Devices
-    from helper_agent.protocol import Job
+    from helper_agent.job import Job
 
 PACKAGE = "helper_agent.tasks"
 INDEX = "/usr/lib/helper-agent/declarations"

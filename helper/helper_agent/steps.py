@@ -10,7 +10,8 @@ from helper_agent import clock, declaration, protocol, registry
 from helper_agent.api import Context, Logger, Options, Skip
 from helper_agent.attempt import NotTakenBack, attempt
 from helper_agent.failures import failure
-from helper_agent.protocol import Failure, Job
+from helper_agent.job import Job
+from helper_agent.protocol import Failure
 from helper_agent.records import NamedTuple
 from helper_agent.root import Root
 from helper_agent.run import Completed, run

@@ -15,7 +15,9 @@ from helper_agent import declaration, outside, protocol
 from helper_agent.api import Context
 from helper_agent.distros import base
 from helper_agent.inspection import Devices
-from helper_agent.protocol import Instance, Job, Log, StepEnd
+from helper_agent.job import Instance, Job
+from helper_agent.job import TaskFile as Shipped
+from helper_agent.protocol import Log, StepEnd
 from helper_agent.registry import Entry
 from helper_agent.release import assignments
 from helper_agent.root import Root
@@ -99,7 +101,7 @@ def _entry(file: TaskFile, folder: str, caught: list[BaseException]) -> Entry:
     if file.kind == PROGRAM:
         do = program(file, folder)
     else:
-        record = protocol.TaskFile(PAYLOAD, file.source, file.kind, file.heading, declaration.plain(file.task))
+        record = Shipped(PAYLOAD, file.source, file.kind, file.heading, declaration.plain(file.task))
         do = outside.from_job((record,), {PAYLOAD: file.content})[0].run
 
     def noted(context: Context) -> None:

@@ -12,7 +12,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from helper_agent.api import Context, Options, Task, TaskError
-from helper_agent.protocol import Disk, Instance, Network, Nic
+from helper_agent.job import Disk, Instance, Network, Nic
 from helper_kit import files
 from helper_kit.fake_tree import Tree
 from helper_kit.recorded import Programs, Recorded

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from helper_agent import declaration, protocol
+from helper_agent.job import Content, Job, TaskFile
 from helper_host.customisation import Customisation
 from helper_host.ganeti import properties
 from helper_host.ganeti.environment import passed_on, protocol_instance
@@ -22,7 +23,7 @@ CONTENT = "DATA{:04}.BIN"
 class Made(NamedTuple):
     """A job, ready for the config drive"""
 
-    job: protocol.Job
+    job: Job
     payloads: dict[str, Payload]
     """The tasks' files and the contents of options, by their names on the config drive."""
     fingerprints: tuple[str, ...]
@@ -47,7 +48,7 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
     files, payloads = task_files(planned.tasks)
     options, contents, more = without_contents(planned.options(made.options))
     settings = request.settings
-    job = protocol.Job(
+    job = Job(
         version=protocol.PROTOCOL_VERSION,
         nonce=nonce,
         action=request.action,
@@ -69,30 +70,30 @@ def make(request: Request, planned: Customisation, nonce: str) -> Made:
     return Made(job, {**payloads, **more}, made.fingerprints)
 
 
-def task_files(tasks: Tasks) -> tuple[tuple[protocol.TaskFile, ...], dict[str, Payload]]:
+def task_files(tasks: Tasks) -> tuple[tuple[TaskFile, ...], dict[str, Payload]]:
     """The tasks that go to the helper with the job, and their content by the names they get on the config drive"""
-    files: list[protocol.TaskFile] = []
+    files: list[TaskFile] = []
     payloads: dict[str, Payload] = {}
     for number, row in enumerate(tasks.shipped):
         name = PAYLOAD.format(number)
-        files.append(protocol.TaskFile(name, row.source, row.kind, row.heading, declaration.plain(row.task)))
+        files.append(TaskFile(name, row.source, row.kind, row.heading, declaration.plain(row.task)))
         payloads[name] = row.content or b""
     return tuple(files), payloads
 
 
 def without_contents(
     options: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, dict[str, Any]], tuple[protocol.Content, ...], dict[str, Payload]]:
+) -> tuple[dict[str, dict[str, Any]], tuple[Content, ...], dict[str, Payload]]:
     """`options` without those of the kind bytes; these, and their content by the names they get on the config drive"""
     rest: dict[str, dict[str, Any]] = {}
-    contents: list[protocol.Content] = []
+    contents: list[Content] = []
     payloads: dict[str, Payload] = {}
     for task, values in options.items():
         rest[task] = {}
         for option, value in values.items():
             if isinstance(value, (bytes, Archive)):
                 name = CONTENT.format(len(contents))
-                contents.append(protocol.Content(task, option, name))
+                contents.append(Content(task, option, name))
                 payloads[name] = value
             else:
                 rest[task][option] = value

@@ -13,7 +13,8 @@ from typing import Any
 from helper_agent import agent, protocol
 from helper_agent.api import Context, Task
 from helper_agent.description import Description
-from helper_agent.protocol import Failure, Hello, Job, Log, Result, StepEnd
+from helper_agent.job import Job
+from helper_agent.protocol import Failure, Hello, Log, Result, StepEnd
 from helper_agent.registry import Entry
 from helper_agent.root import Root
 from helper_agent.steps import Layers

@@ -15,7 +15,8 @@ import pytest
 from helper_agent import agent, declaration, job_drive, protocol, registry
 from helper_agent.api import Context, Option, Skip, Task, TaskError
 from helper_agent.disk import devices
-from helper_agent.protocol import Failure, Hello, Log, Plan, Result, StepEnd, StepStart, TaskFile
+from helper_agent.job import JOB_FILE, JOB_MAX, TaskFile, encode_job
+from helper_agent.protocol import Failure, Hello, Log, Plan, Result, StepEnd, StepStart
 from helper_agent.steps import Layers
 from helper_agent.wire import Disconnected
 from helper_host.vm.job import iso_image
@@ -268,22 +269,22 @@ def test_text_that_is_not_utf_8_gets_through(node: Node) -> None:
 def test_a_file_of_the_config_drive(tmp_path: Path, count: int) -> None:
     files = {f"F{number:05}.BIN": bytes([number]) * number for number in range(count)}
     document = b"{}" * 5000
-    (tmp_path / "job.iso").write_bytes(iso_image({**files, protocol.JOB_FILE: document}))
+    (tmp_path / "job.iso").write_bytes(iso_image({**files, JOB_FILE: document}))
     with open(tmp_path / "job.iso", "rb") as drive:
-        assert job_drive.read_file(drive.fileno(), protocol.JOB_FILE, limit=protocol.JOB_MAX) == document
+        assert job_drive.read_file(drive.fileno(), JOB_FILE, limit=JOB_MAX) == document
         for name, content in files.items():
             assert job_drive.read_file(drive.fileno(), name, limit=100) == content
         with pytest.raises(job_drive.DriveError, match="no file"):
             job_drive.read_file(drive.fileno(), "OTHER.JSON", limit=100)
         with pytest.raises(job_drive.DriveError, match="10000 bytes"):
-            job_drive.read_file(drive.fileno(), protocol.JOB_FILE, limit=100)
+            job_drive.read_file(drive.fileno(), JOB_FILE, limit=100)
 
 
 @pytest.mark.parametrize("size", [0, 32768, 34000, 34816, 40000, 58000])
 def test_a_config_drive_cut_short(tmp_path: Path, size: int) -> None:
-    (tmp_path / "job.iso").write_bytes(iso_image({protocol.JOB_FILE: b"x" * 10_000})[:size])
+    (tmp_path / "job.iso").write_bytes(iso_image({JOB_FILE: b"x" * 10_000})[:size])
     with open(tmp_path / "job.iso", "rb") as drive, pytest.raises(job_drive.DriveError):
-        job_drive.read_file(drive.fileno(), protocol.JOB_FILE, limit=100_000)
+        job_drive.read_file(drive.fileno(), JOB_FILE, limit=100_000)
 
 
 # --- the port ---
@@ -316,7 +317,7 @@ def test_the_job_is_taken_with_its_files(tmp_path: Path, monkeypatch: pytest.Mon
     job = JOB._replace(tasks=rows, only_tasks=("a",), properties={"A": "b"})
     payloads = {"TASK0000.BIN": b"zero\0", "TASK0001.BIN": b""}
     drive, disk = tmp_path / "job.iso", tmp_path / "disk"
-    drive.write_bytes(iso_image({protocol.JOB_FILE: protocol.encode_job(job), **payloads}))
+    drive.write_bytes(iso_image({JOB_FILE: encode_job(job), **payloads}))
     disk.touch()
     there = {protocol.JOB_SERIAL: str(drive), "disk-0": str(disk)}
     reread: list[str] = []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helper_agent import declaration
 from helper_agent.declaration import DeclarationError, Option, OptionError, Task
-from helper_agent.protocol import CONTENT_MAX
+from helper_agent.job import CONTENT_MAX
 
 GOOD = Task(
     name="org.example.motd",

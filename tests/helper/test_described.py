@@ -7,7 +7,8 @@ import pytest
 from helper_agent import described
 from helper_agent.api import Task, TaskError
 from helper_agent.description import IN_IMAGE, Description
-from helper_agent.protocol import PROTOCOL_VERSION, Job, TaskFile
+from helper_agent.job import Job, TaskFile
+from helper_agent.protocol import PROTOCOL_VERSION
 from helper_kit import traps
 from tests.helper.support import INSTANCE, Recorded, Tree
 

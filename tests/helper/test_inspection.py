@@ -17,7 +17,8 @@ from helper_agent.description import IN_IMAGE, Description
 from helper_agent.disk import mounts
 from helper_agent.disk.signatures import Signature
 from helper_agent.inspection import Devices, inspect
-from helper_agent.protocol import PROTOCOL_VERSION, Job
+from helper_agent.job import Job
+from helper_agent.protocol import PROTOCOL_VERSION
 from helper_agent.release import assignments
 from helper_agent.run import run
 from helper_agent.tasks import grow_filesystem, grow_partition, swap_partition

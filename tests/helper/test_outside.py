@@ -14,7 +14,7 @@ import pytest
 from helper_agent import declaration, outside, programs, registry, taskfile
 from helper_agent.api import Context, Skip, Task, TaskError
 from helper_agent.failures import failure
-from helper_agent.protocol import TaskFile
+from helper_agent.job import TaskFile
 from helper_agent.registry import RegistryError
 from tests.helper.support import Bench
 

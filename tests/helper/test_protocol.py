@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helper_agent import protocol
-from helper_agent.protocol import Failure, Hello, Job, Log, Plan, ProtocolError, Result, StepEnd, StepStart
-from tests.helper.support import INSTANCE
+from helper_agent.protocol import Failure, Hello, Log, Plan, Result, StepEnd, StepStart
+from helper_agent.strict_json import ProtocolError
 
 TEXT = st.text(max_size=200)
 TIMES = st.floats(min_value=0, max_value=1e6, allow_nan=False)
@@ -24,10 +24,6 @@ EVENTS = st.one_of(
     st.builds(Log, st.sampled_from(protocol.LEVELS), TEXT, TEXT, TIMES),
     st.builds(Result, TEXT, st.none() | FAILURE, TIMES),
 )
-JOB = Job(
-    protocol.PROTOCOL_VERSION, "n0nce", "create", INSTANCE, "linux", "1", ("swap",),
-    {"password": {"users": ["root"], "hashes": ["$y$x"]}, "swap": {"size_mib": 512, "on": True}}, False, False,
-)  # fmt: skip
 
 
 @given(EVENTS)
@@ -130,30 +126,6 @@ def test_bytes_that_are_not_utf_8_are_refused(raw: bytes) -> None:
 def test_a_surrogate_gets_through_as_text() -> None:
     event = protocol.decode(b'{"type":"step-start","step":"\\udcff","t":1}')
     assert event == StepStart("\udcff", 1.0)
-
-
-def test_jobs_come_back() -> None:
-    assert protocol.decode_job(protocol.encode_job(JOB)) == JOB
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"version": 2}, {"version": True}, {"more": 1}, {"nonce": 1}, {"instance": {}}, {"skip_tasks": "swap"},
-        {"options": []}, {"options": {"swap": 1}}, {"verbose": 1}, {"verbose": None}, {"instance": None},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_jobs_that_are_none_are_refused(changes: dict[str, Any]) -> None:
-    body = {**json.loads(protocol.encode_job(JOB)), **changes}
-    with pytest.raises(ProtocolError):
-        protocol.decode_job(json.dumps(body).encode())
-
-
-@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b"\0" * 100, b"{" * 100_000])
-def test_noise_is_no_job(raw: bytes) -> None:
-    with pytest.raises(ProtocolError):
-        protocol.decode_job(raw)
 
 
 def test_every_failure_code_has_a_meaning() -> None:

@@ -13,7 +13,8 @@ import pytest
 from helper_agent import registry
 from helper_agent.api import Option, Task, TaskError
 from helper_agent.declaration import KINDS
-from helper_agent.protocol import PROTOCOL_VERSION, Job
+from helper_agent.job import Job
+from helper_agent.protocol import PROTOCOL_VERSION
 from helper_agent.registry import Entry, RegistryError
 from tests.helper.support import INSTANCE
 

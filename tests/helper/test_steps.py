@@ -13,8 +13,9 @@ import pytest
 from helper_agent import clock, declaration, programs, protocol, taskfile
 from helper_agent.api import Context, Option, Skip, TaskError
 from helper_agent.description import IN_IMAGE, Description
+from helper_agent.job import Content, Disk, TaskFile
 from helper_agent.net.state import State
-from helper_agent.protocol import Content, Disk, Log, StepStart, TaskFile
+from helper_agent.protocol import Log, StepStart
 from helper_agent.run import Completed
 from tests.helper.node import JOB, SECRET, SYSTEM, Node, details, failure, logs, raising, steps
 from tests.helper.support import INSTANCE

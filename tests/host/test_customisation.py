@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from helper_agent import declaration, outside, protocol, registry
+from helper_agent import declaration, outside, registry
+from helper_agent.job import decode_job, encode_job
 from helper_host import customisation, helper_image, job, settings
 from helper_host.customisation import Customisation
 from helper_host.errors import ProviderError
@@ -140,7 +141,7 @@ def test_a_task_goes_with_the_job(motd: Bench) -> None:
     assert first.source == f"{motd.folder}/tasks.d/org.example.motd.py"
     assert declaration.from_plain(first.task).name == "org.example.motd"
     assert (second.payload, second.kind) == ("TASK0001.BIN", "program")
-    assert protocol.decode_job(protocol.encode_job(made.job)) == made.job
+    assert decode_job(encode_job(made.job)) == made.job
     assert SCRIPT.decode() not in motd.log
 
 
@@ -206,7 +207,7 @@ def test_the_agent_runs_what_was_planned(
     made = motd.job(action, **given)
     files = {name: content for name, content in made.payloads.items() if isinstance(content, bytes)}
     known = registry.ordered([*registry.load(), *outside.from_job(made.job.tasks, files)])
-    run = tuple(entry.task.name for entry in registry.chosen(known, protocol.decode_job(protocol.encode_job(made.job))))
+    run = tuple(entry.task.name for entry in registry.chosen(known, decode_job(encode_job(made.job))))
     assert run == motd.plan(action, **given).wanted
 
 
@@ -396,7 +397,7 @@ def test_bytes_are_files_of_the_config_drive(bench: Bench) -> None:
     assert names.keys() == {"files.archive", "org.example.motd.token"}
     assert made.payloads[names["org.example.motd.token"]] == b"canary"
     assert "canary" not in str(made.job) + bench.log
-    assert protocol.decode_job(protocol.encode_job(made.job)) == made.job
+    assert decode_job(encode_job(made.job)) == made.job
 
 
 def test_bytes_in_the_settings_are_base64(bench: Bench) -> None:

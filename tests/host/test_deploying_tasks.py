@@ -17,7 +17,7 @@ from typing import Any
 import pycdlib
 import pytest
 
-from helper_agent import protocol
+from helper_agent.job import JOB_FILE, Job, decode_job
 from tests import calling
 from tests.host.deploying import CANARY, MIB, Bench, checked, failed, wait_for
 from tests.host.vm import fake_qemu
@@ -79,7 +79,7 @@ def with_job() -> list[Any]:
     return steps
 
 
-def job(bench: Bench) -> tuple[protocol.Job, dict[str, bytes]]:
+def job(bench: Bench) -> tuple[Job, dict[str, bytes]]:
     """The job that the helper got, and its payload files"""
     drive = pycdlib.PyCdlib()
     # it ends where the disk does, not where the drive would
@@ -90,7 +90,7 @@ def job(bench: Bench) -> tuple[protocol.Job, dict[str, bytes]]:
             content = io.BytesIO()
             drive.get_file_from_iso_fp(content, iso_path=f"/{child.file_identifier().decode()}")
             files[child.file_identifier().decode().removesuffix(";1")] = content.getvalue()
-    return protocol.decode_job(files.pop(protocol.JOB_FILE)), files
+    return decode_job(files.pop(JOB_FILE)), files
 
 
 def test_tasks_go_to_the_helper(bench: Node) -> None:

@@ -13,6 +13,7 @@ from helper_agent import (
     declaration,
     description,
     inspection,
+    job,
     programs,
     protocol,
     root,
@@ -124,7 +125,7 @@ def devices() -> str:
 
 def instance() -> str:
     """Of `Instance` and what is in it"""
-    return "\n\n".join(f"`{name}`:\n\n{_fields(protocol, name)}" for name in ("Instance", "Disk", "Nic", "Network"))
+    return "\n\n".join(f"`{name}`:\n\n{_fields(job, name)}" for name in ("Instance", "Disk", "Nic", "Network"))
 
 
 def completed() -> str:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from helper_agent.api import TaskError
+from helper_agent.job import Network, Nic
 from helper_agent.net import tags, wishes
 from helper_agent.net.state import MAC, Address, Interface, address
 from helper_agent.net.wishes import Wish, WishError
-from helper_agent.protocol import Network, Nic
 
 NOWHERE = Network("", "", "", "", "", ())
 """Of a NIC that Ganeti knows no network of."""

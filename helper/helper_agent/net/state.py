@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from helper_agent.api import TaskError
-from helper_agent.protocol import Nic
+from helper_agent.job import Nic
 from helper_agent.records import NamedTuple
 
 HEADER = "# Written by ganeti-instance-helper when the instance was created\n"

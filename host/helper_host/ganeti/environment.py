@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from helper_agent import protocol
+from helper_agent.job import Disk as HelpersDisk
+from helper_agent.job import Instance, Network, Nic
 from helper_host.errors import ProviderError
 
 REMEDY = "run it through Ganeti (gnt-instance), which sets it"
@@ -57,7 +59,7 @@ class Environment(NamedTuple):
     memory: int
     """MiB the instance has at most; 0 where unknown."""
     disks: tuple[Disk, ...]
-    nics: tuple[protocol.Nic, ...]
+    nics: tuple[Nic, ...]
     debug_level: int
 
 
@@ -215,15 +217,13 @@ def variant(environ: Mapping[str, str]) -> str:
     return name or reader.text("INSTANCE_OS", "").partition("+")[2]
 
 
-def protocol_instance(environment: Environment) -> protocol.Instance:
+def protocol_instance(environment: Environment) -> Instance:
     """What of it the helper gets to know"""
-    return protocol.Instance(
+    return Instance(
         name=environment.name,
         uuid=environment.uuid,
         memory=environment.memory,
-        disks=tuple(
-            protocol.Disk(disk.index, protocol.disk_serial(disk.index), disk.size) for disk in environment.disks
-        ),
+        disks=tuple(HelpersDisk(disk.index, protocol.disk_serial(disk.index), disk.size) for disk in environment.disks),
         nics=environment.nics,
     )
 
@@ -270,12 +270,12 @@ def _disk(reader: _Reader, index: int) -> Disk:
     )
 
 
-def _nic(reader: _Reader, index: int) -> protocol.Nic:
+def _nic(reader: _Reader, index: int) -> Nic:
     prefix = f"NIC_{index}"
     mac = reader.text(f"{prefix}_MAC")
     if not MAC.fullmatch(mac):
         raise reader.bad(f"{prefix}_MAC", "is not a MAC address")
-    return protocol.Nic(
+    return Nic(
         index=index,
         mac=mac.lower(),
         ip=reader.address(f"{prefix}_IP"),
@@ -284,11 +284,11 @@ def _nic(reader: _Reader, index: int) -> protocol.Nic:
     )
 
 
-def _network(reader: _Reader, prefix: str) -> protocol.Network | None:
+def _network(reader: _Reader, prefix: str) -> Network | None:
     name = reader.text(f"{prefix}_NETWORK_NAME", "")
     if not name:
         return None
-    return protocol.Network(
+    return Network(
         name=name,
         subnet=reader.address(f"{prefix}_NETWORK_SUBNET", subnet=True),
         gateway=reader.address(f"{prefix}_NETWORK_GATEWAY"),

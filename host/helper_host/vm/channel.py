@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from helper_agent import protocol
 from helper_agent.protocol import Event, Hello, Log, Plan, Result, StepEnd, StepStart
+from helper_agent.strict_json import ProtocolError
 
 
 class ProtocolViolation(Exception):
@@ -45,7 +46,7 @@ class Channel:
             raise ProtocolViolation("more after a violation")
         try:
             return self._feed(data)
-        except protocol.ProtocolError as error:
+        except ProtocolError as error:
             self.broken = True
             raise ProtocolViolation(f"The helper sent {error}") from None
         except ProtocolViolation:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from helper_agent import protocol
+from helper_agent.job import JOB_FILE, Job, encode_job
 
 if TYPE_CHECKING:
     from helper_host.packing.archive import Archive
@@ -53,14 +53,14 @@ class ConfigDrive:
         for descriptor in (self._writer, self.reader):
             os.close(descriptor)
 
-    def fill(self, job: protocol.Job, payloads: Mapping[str, Payload] | None = None) -> None:
+    def fill(self, job: Job, payloads: Mapping[str, Payload] | None = None) -> None:
         """Write the job and its payload files, by their ISO 9660 names, onto the drive
 
         Raises:
             ValueError: more than the drive holds; the caller's values are bounded far below
             ProviderError: a file of an archive can't be read any more
         """
-        files: dict[str, Payload] = {protocol.JOB_FILE: protocol.encode_job(job), **(payloads or {})}
+        files: dict[str, Payload] = {JOB_FILE: encode_job(job), **(payloads or {})}
         if sum(map(_size, files.values())) + ROOM > DRIVE_SIZE:
             raise ValueError("a job larger than the config drive")
         with open(self._writer, "r+b", closefd=False) as drive:

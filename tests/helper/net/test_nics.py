@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from helper_agent.api import TaskError
+from helper_agent.job import Network, Nic
 from helper_agent.net import state, tags
 from helper_agent.net.state import Address, Interface
-from helper_agent.protocol import Network, Nic
 
 MAC = "aa:00:00:11:22:33"
 V4 = Network("lab", "192.0.2.0/24", "192.0.2.1", "", "", ())

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from helper_agent.api import TaskError
+from helper_agent.job import Network, Nic
 from helper_agent.net import state
-from helper_agent.protocol import Network, Nic
 
 V4 = Network("lab", "192.0.2.0/24", "192.0.2.1", "", "", ())
 DUAL = Network("dual", "192.0.2.0/24", "192.0.2.1", "2001:db8::/64", "fe80::1", ())

@@ -10,7 +10,7 @@ import pytest
 from helper_agent import release
 from helper_agent.api import Context, Task
 from helper_agent.distros import base
-from helper_agent.protocol import Instance
+from helper_agent.job import Instance
 from helper_kit import trees as builder
 from tests.helper.distros import trees
 from tests.helper.support import INSTANCE, Bench

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helper_agent import protocol
+from helper_agent.job import Disk, Network, Nic
 from helper_host.errors import ProviderError
 from helper_host.ganeti import environment
 from helper_host.ganeti.environment import read, read_transfer, without_secrets
@@ -71,19 +71,19 @@ def test_a_whole_call() -> None:
     first, second = call.disks
     assert (first.path, first.size, first.writable, first.uri) == (CREATE["DISK_0_PATH"], 4 << 30, True, "")
     assert (second.size, second.writable, second.uri, second.name) == (10 << 20, False, "rbd:pool/image", "data")
-    assert call.nics[0] == protocol.Nic(
+    assert call.nics[0] == Nic(
         0,
         "aa:00:00:12:34:56",
         "192.0.2.10",
         "bridged",
-        protocol.Network("net1", "192.0.2.0/24", "192.0.2.1", "2001:db8::/64", "", ("dhcp", "auto")),
+        Network("net1", "192.0.2.0/24", "192.0.2.1", "2001:db8::/64", "", ("dhcp", "auto")),
     )
-    assert call.nics[1] == protocol.Nic(1, "aa:00:00:12:34:57", "", "", None)
+    assert call.nics[1] == Nic(1, "aa:00:00:12:34:57", "", "", None)
 
 
 def test_the_helper_gets_serials_and_bytes() -> None:
     instance = environment.protocol_instance(read(CREATE))
-    assert instance.disks == (protocol.Disk(0, "disk-0", 4 << 30), protocol.Disk(1, "disk-1", 10 << 20))
+    assert instance.disks == (Disk(0, "disk-0", 4 << 30), Disk(1, "disk-1", 10 << 20))
     assert instance.memory == 1024
 
 

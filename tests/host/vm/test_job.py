@@ -9,15 +9,16 @@ import pycdlib
 import pytest
 
 from helper_agent import protocol
+from helper_agent.job import JOB_FILE, Disk, Instance, Job, TaskFile, decode_job
 from helper_host import tasks
 from helper_host.job import PAYLOAD
 from helper_host.vm.job import DRIVE_SIZE, ConfigDrive
 
-JOB = protocol.Job(
+JOB = Job(
     version=protocol.PROTOCOL_VERSION,
     nonce="n",
     action="create",
-    instance=protocol.Instance("web.example.org", "uuid", 512, (protocol.Disk(0, "disk-0", 1 << 30),), ()),
+    instance=Instance("web.example.org", "uuid", 512, (Disk(0, "disk-0", 1 << 30),), ()),
     os_family="",
     root_partition="",
     skip_tasks=(),
@@ -38,7 +39,7 @@ def read(drive: ConfigDrive, name: str) -> bytes:
 def test_the_job_comes_back() -> None:
     with ConfigDrive() as drive:
         drive.fill(JOB, {"PAYLOAD.BIN": b"x" * 100_000})
-        assert protocol.decode_job(read(drive, protocol.JOB_FILE)) == JOB
+        assert decode_job(read(drive, JOB_FILE)) == JOB
         assert read(drive, "PAYLOAD.BIN") == b"x" * 100_000
 
 
@@ -58,11 +59,11 @@ def test_as_many_tasks_as_the_node_takes_fit() -> None:
     declared = {"text": "x" * (tasks.DECLARATION_MAX - 100)}
     count, size = tasks.SHIPPED_MAX, tasks.BYTES_MAX // tasks.SHIPPED_MAX
     names = [PAYLOAD.format(number) for number in range(count)]
-    files = tuple(protocol.TaskFile(name, "x", "program", "x", declared) for name in names)
+    files = tuple(TaskFile(name, "x", "program", "x", declared) for name in names)
     job = JOB._replace(tasks=files)
     with ConfigDrive() as drive:
         drive.fill(job, {name: os.urandom(size) for name in names})
-        assert protocol.decode_job(read(drive, protocol.JOB_FILE)) == job
+        assert decode_job(read(drive, JOB_FILE)) == job
         assert len(read(drive, names[-1])) == size
 
 
