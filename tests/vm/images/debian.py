@@ -172,6 +172,10 @@ def settle(recipe: Mapping[str, Any], root: Path) -> None:
     (root / "etc/resolv.conf").unlink(missing_ok=True)
     run(["chroot", str(root), "useradd", "--create-home", "--shell", "/bin/bash", "--groups", "sudo", recipe["user"]])
     run(["chroot", str(root), "systemctl", "mask", *recipe["masked"]])
+    trigger = "".join(f"ExecStart=udevadm trigger --action=add {words}\n" for words in recipe["coldplug"])
+    drop_in = root / "etc/systemd/system/systemd-udev-trigger.service.d/few.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(f"[Service]\nExecStart=\n{trigger}")
     modules = root / "boot/grub/i386-pc"
     modules.mkdir(parents=True, exist_ok=True)
     for path in [*(root / "usr/lib/grub/i386-pc").glob("*.mod"), *(root / "usr/lib/grub/i386-pc").glob("*.lst")]:
