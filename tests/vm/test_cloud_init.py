@@ -40,6 +40,7 @@ cat /var/lib/cloud/data/instance-id
 echo "still there: $(grep -rls {CANARY[:-1]}[t] /run/cloud-init /var/lib/cloud /etc/cloud | tr '\\n' ' ')"
 echo "readable: $(su debian -c 'find /var/lib/cloud/ -name "user-data*" -readable' 2>/dev/null)"
 [ -e /root/render.py ] && python3 /root/render.py
+LC_ALL=de_DE.UTF-8 date -d 2024-05-01 '+month: %B'
 ip -4 -brief address show dev nic0
 ip -4 route
 cloud-init schema --system
@@ -203,8 +204,11 @@ def test_a_seed_in_the_image(node: Node, tmp_path: Path) -> None:
         password_hash=PASSWORD_HASH,
         ssh_keys=calling.KEY,
         dns_servers="10.77.0.53",
+        locale="de_DE.UTF-8",
+        make_locale="yes",
     )
     deployed.succeeded()
+    assert "doesn't have the locale" not in deployed.log
     with machine.tree() as (root, var):
         host_key = (root / "etc/ssh/ssh_host_ed25519_key").read_text()
         seed = var / "lib/cloud/seed/nocloud"
@@ -227,6 +231,8 @@ def test_a_seed_in_the_image(node: Node, tmp_path: Path) -> None:
             assert "    gateway 192.0.2.1\n" in made, "not by net-tools, which the image lacks"
             assert (rendered / f"sysconfig-{version}/etc/sysconfig/network-scripts/ifcfg-nic0").exists()
         assert "on-link: true" in (rendered / "netplan-netplan/etc/netplan/50-cloud-init.yaml").read_text()
+        assert "month: Mai\n" in (root / "root/notes").read_text()
+        assert "LANG=de_DE.UTF-8" in (root / "etc/default/locale").read_text()
         assert "from the vendor" in (var / "log/cloud-init-output.log").read_text()
 
 

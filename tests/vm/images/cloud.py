@@ -1,4 +1,4 @@
-"""Builds the image with cloud-init: the Debian of `debian.py`, with a package more and /var on its own partition
+"""Builds the image with cloud-init: the Debian of `debian.py`, with packages more and /var on its own partition
 
 Apart from the others, since only one test file wants it.
 """
