@@ -17,6 +17,11 @@ PYTHON := $(VENV)/bin/python3
 PYTEST_ARGS ?=
 # many tests wait, for time limits mostly: more workers than processors are no waste
 UNIT_WORKERS ?= 4
+# a machine under emulation is busy on one processor for all its time
+VM_WORKERS ?= $(shell nproc)
+PYTEST = $(PYTHON) -m pytest -q
+# a file's tests stay on one worker; the order is tests/side_by_side.py's
+BY_FILE = --dist loadfile --no-loadscope-reorder
 
 export PYTHONDONTWRITEBYTECODE := 1
 export DEBIAN_FRONTEND := noninteractive
@@ -91,15 +96,17 @@ venv: $(VENV)/.vm ## the virtual environment that tests and tools run in
 
 .PHONY: unit
 unit: $(VENV)/.unit ## the fast tests: some two minutes, no root, no VM
-	$(PYTHON) -m pytest -m "not root and not vm and not cluster" -q -n $(UNIT_WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) -n $(UNIT_WORKERS) -m "not root and not vm and not cluster" $(PYTEST_ARGS)
 
 .PHONY: test
 test: packages $(VENV)/.vm ## every test: unit, VM and the real Ganeti cluster
 	$(MAKE) sweep
 	$(MAKE) helper-image test-images $(UNPACKED)
-	@# what starts machines, and measures them, wants the processors for itself
-	$(PYTHON) -m pytest --no-skips -q -n $(UNIT_WORKERS) -m "not root and not vm and not cluster" $(PYTEST_ARGS)
-	$(PYTHON) -m pytest --no-skips -q -m "root or vm or cluster" $(PYTEST_ARGS)
+	rm -rf $(BUILD)/test-logs
+	$(PYTEST) --no-skips -n $(UNIT_WORKERS) -m "not root and not vm and not cluster and not timed" $(PYTEST_ARGS)
+	$(PYTEST) --no-skips -n $(VM_WORKERS) $(BY_FILE) -m "(root or vm or cluster) and not timed" $(PYTEST_ARGS)
+	@# these want the processors for themselves
+	$(PYTEST) --no-skips -m timed $(PYTEST_ARGS)
 
 # Network systems that the tests run, only unpacked: the one can't be installed beside ifupdown, the other would take
 # hold of the machine's own network
@@ -127,4 +134,5 @@ manual: $(VENV)/.unit parameters-list ## write the generated parts of README.md 
 .PHONY: clean
 clean: ## remove everything that was built
 	-$(MAKE) sweep
-	rm -rf $(BUILD) dist
+	@# one file system: an image that is being built has the machine's /dev and /sys mounted in it
+	rm -rf --one-file-system $(BUILD) dist

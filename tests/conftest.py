@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["helper_kit.pytest_plugin"]
+pytest_plugins = ["helper_kit.pytest_plugin", "tests.side_by_side"]
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 

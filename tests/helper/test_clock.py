@@ -172,12 +172,15 @@ def test_a_shield_without_a_limit_does_nothing() -> None:
         pass
 
 
+@pytest.mark.timed
 def test_an_interruption_at_any_moment_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alarm comes all over: in the body, in the shield, in the limit's own beginning and end"""
     monkeypatch.setattr(clock, "SOON", 0.00001)
     monkeypatch.setattr(clock, "AGAIN", 0.0002)
     halves = ended = 0
-    for number in range(3000):
+    for number in range(100_000):
+        if number >= 3000 and ended > 50:  # how soon that is depends on who else has the processor
+            break
         pair = [0, 0]
         try:
             with clock.limit(0.000005 * (number % 80)):

@@ -115,6 +115,7 @@ def test_a_value_in_tables_has_an_end_too() -> None:
         parse(document.encode())
 
 
+@pytest.mark.timed
 def test_a_key_of_many_parts_is_refused_in_no_time() -> None:
     began = time.monotonic()
     with pytest.raises(DescriptionError, match="more than 1000 dots in line 2"):

@@ -151,6 +151,7 @@ def test_a_call_by_the_abi_of_32_bits_ends_it(confined: bool) -> None:
     assert said(script, confined=confined)[0] == -signal.SIGSYS
 
 
+@pytest.mark.timed
 @pytest.mark.root
 def test_too_much_of_the_processor() -> None:
     before = time.monotonic()

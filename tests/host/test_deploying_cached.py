@@ -75,6 +75,7 @@ def test_eight_at_once_with_a_cold_cache(site: Site) -> None:
     assert site.cache.parts() == []
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_one_that_fetches_is_ended_while_others_wait(site: Site, number: signal.Signals) -> None:
     site.server.hold_at = HELD

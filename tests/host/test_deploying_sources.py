@@ -108,6 +108,7 @@ def test_an_image_from_the_web(node: Node) -> None:
     assert node.server.calls[0].header("X-Token") == SECRET
 
 
+@pytest.mark.timed
 def test_while_it_runs_nobody_sees_a_secret(node: Node) -> None:
     trace = node.folder / "trace"
     node.prelude = spy.prelude(trace) + node.prelude
@@ -278,6 +279,7 @@ def test_an_image_through_a_program(tmp_path: Path) -> None:
         assert "550" in node.refused("E-IMAGE-FETCH", untouched=True)
 
 
+@pytest.mark.timed
 def test_a_kind_that_no_program_fetches(tmp_path: Path) -> None:
     with checked(Node(tmp_path)) as node:
         node.parameters["image"] = f"ftp://me:{SECRET}@127.0.0.1/system.raw"

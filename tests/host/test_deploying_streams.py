@@ -281,6 +281,7 @@ def test_interrupted(bench: Streams, number: signal.Signals, checkpoint: str) ->
         assert bench.is_old() or bench.head_is_empty()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_interrupted_while_nothing_comes(bench: Streams, server: web.Server, number: signal.Signals) -> None:
     """Within a second, whoever is waited for"""

@@ -205,6 +205,7 @@ def test_a_copy_that_fails_does_not_look_finished(bench: Node) -> None:
     assert bench.head_is_empty() or bench.is_old()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_copy_ends_at_a_signal(bench: Node, number: signal.Signals) -> None:
     bench.parameters["img_properties"] = '{"EXCLUDE_ALL_TASKS":"yes"}'

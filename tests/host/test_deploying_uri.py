@@ -151,6 +151,7 @@ def test_a_failed_task(bench: Bench, server: Server) -> None:
     assert bench.head_is_empty() and "holds no system now" in ended.log
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_while_the_helper_works(bench: Bench, server: Server, number: signal.Signals) -> None:
     since = time.monotonic()
@@ -179,6 +180,7 @@ def test_a_server_that_fails_while_the_image_is_written(bench: Bench, server: Se
     assert bench.head_is_empty()
 
 
+@pytest.mark.timed
 def test_a_broker_that_dies(bench: Bench, server: Server) -> None:
     bench.prelude += WHILE_WRITING.format(pid="disk._broker.pid", number=int(signal.SIGKILL))
     ended = bench.create([fake_qemu.HELLO, ["hang"]], **uri_only(server))
@@ -186,6 +188,7 @@ def test_a_broker_that_dies(bench: Bench, server: Server) -> None:
     assert bench.head_is_empty()
 
 
+@pytest.mark.timed
 def test_a_signal_while_the_server_hangs(bench: Bench, server: Server) -> None:
     bench.prelude = bench.prelude.replace("2.0", "60.0")
     bench.prelude += WHILE_WRITING.format(pid=server.process.pid, number=int(signal.SIGSTOP))

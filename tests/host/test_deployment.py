@@ -276,6 +276,7 @@ def test_a_data_disk_that_is_read_only_stays_as_it_is(bench: Bench) -> None:
 # --- signals and neighbours -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["before hello", "after go"])
 def test_a_signal_ends_it_within_a_second(bench: Bench, number: signal.Signals, moment: str) -> None:

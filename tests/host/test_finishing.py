@@ -238,6 +238,7 @@ def has_ended(child: int) -> bool:
     return bool(poll.poll(5000))
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_hooks_and_wipes(node: Node, number: signal.Signals) -> None:
     process, child = waiting(node)

@@ -311,6 +311,7 @@ def test_what_a_hook_leaves_behind_is_ended_with_it(bench: Bench) -> None:
     assert is_gone(int(said[0].rpartition(" ")[2]))
 
 
+@pytest.mark.timed
 def test_what_floods_in_the_background_holds_nothing_up(bench: Bench) -> None:
     since = time.monotonic()
     bench.run(bench.shell("daemon", "setsid yes &", "sleep 0.1; echo $!; exit 0"))

@@ -178,6 +178,7 @@ def test_nothing_is_written_for_it(node: Node) -> None:
     assert set(os.listdir(os.path.expanduser("~"))) == home
 
 
+@pytest.mark.timed
 def test_stopped_while_gpgv_checks(node: Node) -> None:
     node.put("system.raw.sig", node.keys.sign(node.image.read_bytes()))
     node.parameters |= {"image_signature": "%.sig"}

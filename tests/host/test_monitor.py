@@ -151,6 +151,7 @@ def test_a_signal_that_comes_while_a_sink_is_told_is_not_swallowed() -> None:
     assert subject.lines(), "and nothing is locked after it"
 
 
+@pytest.mark.timed
 def test_a_sink_that_hangs_holds_up_one_word_and_not_the_work() -> None:
     entered, leave = threading.Event(), threading.Event()
 

@@ -197,6 +197,7 @@ def test_a_custom_task_that_was_changed_on_its_server(node: Node, server: web.Se
     node.check(ended.log)
 
 
+@pytest.mark.timed
 def test_a_server_that_hangs_does_not_keep_a_signal_from_ending_it(node: Node, server: web.Server) -> None:
     server.answers[f"/task?key={CANARY}"] = web.stalling(server, b"")
     node.parameters["custom_task"] = url(server, "0" * 64)

@@ -485,6 +485,7 @@ def test_the_server_says_when_to_come_again(plain: web.Server, body: bytes) -> N
     assert got.seconds >= 1
 
 
+@pytest.mark.timed
 def test_the_server_says_much_too_late_a_time(plain: web.Server, body: bytes) -> None:
     served(plain, body).statuses = {0: "503 Busy\r\nRetry-After: 3600"}
     got = Got(plain)
@@ -493,6 +494,7 @@ def test_the_server_says_much_too_late_a_time(plain: web.Server, body: bytes) ->
     assert got.seconds < 1
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("text", ["Sat, 01 Nov 2025 10:00:00 GMT", "soon", "", "-1", "9" * 400])
 def test_a_time_to_come_again_that_means_little(plain: web.Server, body: bytes, text: str) -> None:
     served(plain, body).statuses = {0: f"503 Busy\r\nRetry-After: {text}"}
@@ -607,6 +609,7 @@ def test_a_redirect_from_https_to_http(tmp_path: Path, plain: web.Server, body: 
         assert SECRET not in plain.calls[0].head, "not in clear what was meant for https"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "place", ["file:///etc/shadow", "ftp://127.0.0.1/x", "local://x", "gopher://x/", "//:0/", "data:,x"]
 )

@@ -85,8 +85,11 @@ class Capsule:
         """A new capsule; one of the same name that is left from an earlier run goes first"""
         destroy(plan.name)
         folder = CAPSULES / plan.name
-        folder.mkdir(parents=True)
-        record(folder, owner=Process.of(os.getpid()))
+        draft = CAPSULES.with_name(f"capsule-{os.getpid()}")
+        draft.mkdir(parents=True)
+        record(draft, owner=Process.of(os.getpid()))
+        CAPSULES.mkdir(exist_ok=True)
+        draft.rename(folder)  # now it is seen, by a sweep of another process too, and has an owner
         argv = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
         argv += ["/usr/bin/python3", "-I", "-B", str(HERE / "capsule_init.py"), json.dumps(layout(plan, folder))]
         with (folder / "init.log").open("wb") as log:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +29,6 @@ def swept() -> None:
     if os.geteuid() != 0:
         pytest.fail("These tests need root: namespaces, mounts and bridges")
     list(capsule.sweep())
-    shutil.rmtree(LOGS, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def libvirtd(capsule: Capsule) -> Iterator[Any]:
     """A connection to a libvirtd in `capsule`, started here and gone with the capsule"""
     import libvirt
 
+    capsule.path("/etc/libvirt").mkdir(exist_ok=True)
     capsule.path("/etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF)
     capsule.path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
     for network in capsule.path("/etc/libvirt/qemu/networks/autostart").glob("*.xml"):

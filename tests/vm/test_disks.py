@@ -256,6 +256,7 @@ def test_kvm_that_does_not_work_gives_way_to_emulation(node: Node, image: disks.
         assert "can't be opened" in only.log
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_the_real_vm(node: Node, image: disks.Image, number: signal.Signals) -> None:
     process = node.start("create", node.disk(300), image=str(image.path))

@@ -33,6 +33,7 @@ def checkout(tmp_path: Path, helper_image: Path) -> Path:
     return folder
 
 
+@pytest.mark.timed
 def test_from_nothing_to_a_tested_task_in_five_minutes(checkout: Path, debian_image: Callable[[str], Path]) -> None:
     image = debian_image("debian-msdos.qcow2")
     before = os.stat(image).st_mtime_ns

@@ -124,6 +124,7 @@ def test_taking_back_is_not_interrupted(tree: Tree, root: Root) -> None:
                 raise
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("journal", [False, True])
 def test_a_large_folder_does_not_keep_the_time_limit_waiting(tree: Tree, root: Root, journal: bool) -> None:
     for number in range(20_000):

@@ -67,6 +67,7 @@ def test_file_of_another_size(file: Path, size: int) -> None:
         open_disk(str(file), size)
 
 
+@pytest.mark.timed
 def test_what_is_no_disk(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("fifo", "", "missing"):

@@ -314,6 +314,7 @@ def test_subclusters_past_the_end(opened: Opener) -> None:
 # --- bombs ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 def test_virtual_size_of_60_tb_is_compared_first(opened: Opener, tmp_path: Path) -> None:
     size = 60 << 40
     l1_size = size // (CLUSTER * CLUSTER // 8)

@@ -319,6 +319,7 @@ def test_a_filesystem_gets_its_table_when_its_size_is_known(
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", ["raw", "gzip", "xz"])
 def test_cancelled(tmp_path: Path, coming: Open, kind: str) -> None:
     cancel = threading.Event()

@@ -209,6 +209,7 @@ def children() -> list[str]:
     return Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
 
 
+@pytest.mark.timed
 def test_cancelled_while_nothing_comes() -> None:
     cancel = threading.Event()
 

@@ -131,6 +131,7 @@ def test_a_monitor_learns_of_a_failed_task(bench: Watched) -> None:
     assert told[-1]["messages"] == [ended.last]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("script", "word"),
     [
@@ -164,6 +165,7 @@ def test_a_monitor_that_is_not_there_or_not_roots(bench: Watched) -> None:
     assert not (bench.folder / "ran").exists()
 
 
+@pytest.mark.timed
 def test_a_signal_ends_it_in_spite_of_a_monitor_that_hangs(bench: Watched) -> None:
     bench.monitor("trap '' TERM; exec sleep 600")
     process = bench.start([*WAITING, ["hang"]])

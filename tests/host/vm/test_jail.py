@@ -150,6 +150,7 @@ def test_its_limits(running: Machine, jailed: MachineSpec) -> None:
     assert {name: limits[name] for name in expected} == {name: [str(value)] * 2 for name, value in expected.items()}
 
 
+@pytest.mark.timed
 def test_the_guest_that_hangs_is_ended_by_its_clock(jailed: MachineSpec) -> None:
     begin = time.monotonic()
     with Machine(jailed._replace(hello_seconds=1.5)) as machine:

@@ -236,6 +236,7 @@ def test_the_console_is_kept_in_bounds(tmp_path: Path, spec: MachineSpec) -> Non
 # --- leaving ---
 
 
+@pytest.mark.timed
 def test_kill_takes_no_time_and_leaves_nothing(tmp_path: Path, spec: MachineSpec) -> None:
     before = set(os.listdir("/proc/self/fd"))
     program = fake_qemu.program(tmp_path, [HELLO, ["hang"]])

@@ -175,6 +175,7 @@ def test_names_of_urls_differ_from_node_to_node(server: Server, node: Node, tmp_
     assert not set(node.names("urls")) & set(other.names("urls"))
 
 
+@pytest.mark.timed
 def test_cancelled_within_a_second(server: Server, node: Node) -> None:
     server.hold_at = MIB
     cancel = threading.Event()

@@ -198,6 +198,7 @@ def test_closed_while_a_fork_has_our_descriptors(made: Maker) -> None:
         os.waitpid(fork, 0)
 
 
+@pytest.mark.timed
 def test_cancelled(made: Maker) -> None:
     cancel = threading.Event()
     with opened(made("echo x; sleep 63", silence=60.0)) as content:

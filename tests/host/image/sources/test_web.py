@@ -93,6 +93,7 @@ def test_a_download_as_a_file(server: Server, from_web: Places) -> None:
     ), "nothing with a name is left"
 
 
+@pytest.mark.timed
 def test_cancelled(server: Server, from_web: Places) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     server.answers["/x"] = stalling(server, head + BODY[:100_000])
@@ -160,6 +161,7 @@ def test_urls_on_the_list(server: Server, from_web: Places, path: str) -> None:
     opened(url, listed).close()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "url",
     [
@@ -257,6 +259,7 @@ def test_what_is_no_url(from_web: Places, url: str) -> None:
     assert refused(url, from_web).code == "E-PARAMETER"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("place", ["file:///etc/shadow", "ftp://127.0.0.1:21/x", "local://debian", "s3://b/k"])
 def test_redirects_that_reach_for_something_else(server: Server, from_web: Places, place: str) -> None:
     server.answers["/x"] = redirect(place)
