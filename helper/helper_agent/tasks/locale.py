@@ -28,7 +28,8 @@ def run(context: Context) -> None:
     root, lang, files = context.root, context.options.text("lang"), context.distro.locale_files
     path = next((path for path in files if root.is_file(path)), files[0])
     locales.write(root, path, lang)
-    cloud_init.pin(root, "locale", "locale: false")
+    # A word and not a boolean, which the schema of 22.4 (Debian 12) warns of; it means the same to cc_locale
+    cloud_init.pin(root, "locale", 'locale: "false"')
     context.log.info(f"Locale {lang} in {path}")
     if not locales.has(root, lang):
         listed = locales.wish(root, lang)

@@ -180,7 +180,7 @@ def test_what_tasks_set_is_pinned(bench: Bench) -> None:
     for line in (
         "preserve_hostname: true",
         "system_info: {default_user: {lock_passwd: false}}",
-        "locale: false",
+        'locale: "false"',
         "ssh_deletekeys: false",
         "ssh_genkeytypes: [ed25519]",
     ):
