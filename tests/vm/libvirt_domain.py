@@ -47,7 +47,10 @@ def libvirtd(capsule: Capsule) -> Iterator[Any]:
     """A connection to a libvirtd in `capsule`, started here and gone with the capsule"""
     import libvirt
 
-    capsule.path("/etc/libvirt").mkdir(exist_ok=True)
+    # what libvirt-daemon-system brings, which would start a libvirtd on the machine itself as well
+    capsule.run(["mkdir", "-p", "/etc/libvirt", "/var/log/libvirt", "/var/lib/libvirt", "/var/cache/libvirt"])
+    if not capsule.run(["getent", "passwd", "libvirt-qemu"], check=False).stdout:
+        capsule.run(["useradd", "--system", "--user-group", "libvirt-qemu"])
     capsule.path("/etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF)
     capsule.path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
     for network in capsule.path("/etc/libvirt/qemu/networks/autostart").glob("*.xml"):
