@@ -285,7 +285,7 @@ class Run:
         """What of a task that failed is still there: only what goes through the path API can be taken back"""
         item = self._task
         if item is not None and (item.task.phase == "devices" or item.task.privileges):
-            return "what it changed past the path API may remain"
+            return "what programs that it ran have changed may remain"
         return "nothing of it remains"
 
     def _send(self, level: str, message: str) -> None:

@@ -174,7 +174,7 @@ def plan(request: Request, asked: Wishes, about: Described | None) -> Customisat
 def _more_seconds(known: Tasks, names: Collection[str]) -> float:
     """Of tasks that the administrator has put there: a user's one-off task has to do with the usual time
 
-    The time of those that come with the helper depends on the disk's size, and so does the usual limit.
+    Those that come with the helper have their time within the usual limit.
     """
     run = [row.task for row in known.rows if row.task.name in names and row.task.api]
     return sum(max(0.0, task.timeout - TIMEOUT) for task in run)

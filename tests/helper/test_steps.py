@@ -374,11 +374,11 @@ def test_an_optional_task_on_devices(node: Node) -> None:
     node.task("grow", raising(TaskError("too full")), "devices", optional=True)
     events = node.run()
     assert steps(events) == ["inspect done", "grow skipped", "umount done"]
-    assert "what it changed past the path API may remain: too full" in "".join(logs(events, "warning"))
+    assert "what programs that it ran have changed may remain: too full" in "".join(logs(events, "warning"))
 
 
 @pytest.mark.parametrize(
-    ("privileges", "said"), [((), "nothing of it remains"), (("tree-path",), "past the path API may remain")]
+    ("privileges", "said"), [((), "nothing of it remains"), (("tree-path",), "have changed may remain")]
 )
 def test_what_remains_of_an_optional_task_is_said_truly(node: Node, privileges: tuple[str, ...], said: str) -> None:
     """A task that got the tree's path, as every program does, may have written there"""

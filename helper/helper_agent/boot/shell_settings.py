@@ -41,7 +41,8 @@ class Setting(NamedTuple):
 
     @property
     def reading(self) -> re.Pattern[str]:
-        """How its words are read"""
+        """How its words are read: as GRUB does, also where they go to the kernel by another way and an apostrophe would
+        do no harm"""
         return words.IN_QUOTES if self.quote == '"' else words.GRUB
 
 
@@ -57,8 +58,8 @@ def check(path: str, text: str) -> None:
     if text[end : end + 1] in ("'", '"') and "<<" not in text:
         line = text.count("\n", 0, end) + 1
         raise TaskError(
-            f"The image's {path} has a quote in line {line} that isn't closed, so that no shell can read it",
-            "correct the file in the image",
+            f"The image's {path} has a quote in line {line} that isn't closed, so that it can't be told what is quoted",
+            "correct the file in the image, or leave out kernel_args and serial_console",
         )
 
 

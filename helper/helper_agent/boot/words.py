@@ -2,7 +2,8 @@
 
 The kernel itself (lib/cmdline.c, next_arg()): a double quote goes to the next one, or to the end of the line; nothing
 else quotes. GRUB's scripts (script/yylex.l) quote as the shell does, and a quote that isn't closed is an error there:
-such a text is refused rather than read.
+such a text is refused rather than read. Entries that GRUB reads (blscfg) go through its script reader as well; they are
+read as the kernel does, since systemd-boot reads the same files.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ GRUB = re.compile(rf"""(?s)(?:[^{BLANKS}"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+"""
 IN_QUOTES = re.compile(rf"""(?:[^{BLANKS}'\\]|\\[^"]|\\"(?:[^\\]|\\[^"])*\\"|'[^']*')+""")
 """GRUB's words in a text that is between double quotes, so that those in it have a backslash in front."""
 
-
 SHOWN = 100
 """Characters of such a text."""
 
@@ -35,9 +35,9 @@ class Unclosed(Exception):
     def at(self, path: str) -> TaskError:
         """The error for the file in which it is"""
         return TaskError(
-            f"The kernel's command line in the image's {path} has a quote that isn't closed, or doesn't end on its"
-            f" line, so that no argument can be changed: {self.text[:SHOWN]!r}",
-            "correct the file in the image",
+            f"The kernel's command line in the image's {path} has a quote that isn't closed on its line, or goes on in"
+            f" the next one, so that no argument can be changed: {self.text[:SHOWN]!r}",
+            "correct the file in the image, or leave out kernel_args and serial_console",
         )
 
 

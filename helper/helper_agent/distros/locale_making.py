@@ -62,32 +62,20 @@ def recipe(root: Root, name: str) -> Recipe:
     """
     parts = NAME.fullmatch(name)
     if not root.is_file(LOCALEDEF):
-        raise Lacking("localedef")
+        raise Lacking(LOCALEDEF)
     if parts is None:
         raise Lacking(f"source for a locale of the name {name!r}")
     language, codeset, modifier = parts[1], parts[2] or "", parts[3] or ""
     source = f"{language}{modifier}"
     if not root.is_file(f"{SOURCES}/{source}"):
-        raise Lacking(f"source for the locale: {SOURCES}/{source}")
+        raise Lacking(f"{SOURCES}/{source}")
     codeset = codeset or _listed(root, name)
     if not codeset:
-        raise Lacking(f"list that says which characters {name} has: name them, as in {language}.UTF-8{modifier}")
+        raise Lacking(f"list with the character set of {name} (give it: {language}.UTF-8{modifier})")
     charmap = next((each for each in _charmaps(root) if _plain(each) == _plain(codeset)), "")
     if not charmap:
-        raise Lacking(f"map of the characters {codeset} in {CHARMAPS}")
+        raise Lacking(f"character set {codeset} in {CHARMAPS}")
     return Recipe(source, charmap)
-
-
-def can(root: Root, name: str) -> bool:
-    """Whether the image has all that it takes
-
-    Raises:
-        TaskError: as `recipe`
-    """
-    try:
-        return bool(recipe(root, name))
-    except Lacking:
-        return False
 
 
 def make(context: Context, name: str, given: Recipe) -> str:

@@ -84,7 +84,12 @@ def _numbers(root: Root, name: str, there: Collection[User], defs: dict[str, str
 
 def _number(defs: dict[str, str], key: str, default: int) -> int:
     text = defs.get(key, "")
-    return int(text) if users.is_id(text) else default
+    return int(text) if _is_id(text) else default
+
+
+def _is_id(text: str) -> bool:
+    """Whether it is a user's or group's number; -1 as the kernel has it is none"""
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1
 
 
 def _line(root: Root, path: str, line: str, *, wanted: bool) -> None:
@@ -103,7 +108,7 @@ def _next_sub(text: str) -> int:
     ends = [SUB_FIRST]
     for line in text.split("\n"):
         fields = line.strip().split(":")
-        if len(fields) == 3 and users.is_id(fields[1]) and users.is_id(fields[2]):
+        if len(fields) == 3 and _is_id(fields[1]) and _is_id(fields[2]):
             ends.append(int(fields[1]) + int(fields[2]))
     return max(ends)
 

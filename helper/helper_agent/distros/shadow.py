@@ -36,9 +36,8 @@ def set_password(root: Root, name: str, hashed: str, today: int | None) -> int |
     expires = nss_files.number(_field(SHADOW, shadow, name, _EXPIRES) or "")
     changed = "" if today is None else str(today)
     edited = nss_files.changed_everywhere(shadow, name, {_HASH: hashed, _CHANGED: changed})
-    if (
-        nss_files.entry(shadow, nss_files.shadow, name) is None
-    ):  # in passwd only, as after adduser by hand: shadow's numbers are useradd's defaults
+    # in passwd only, as after adduser by hand: shadow's numbers are useradd's defaults
+    if nss_files.entry(shadow, nss_files.shadow, name) is None:
         newline = "" if not edited or edited.endswith("\n") else "\n"
         edited = f"{edited}{newline}{name}:{hashed}:{changed}:0:99999:7:::\n"
     _write(root, SHADOW, shadow, edited)

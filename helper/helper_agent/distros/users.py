@@ -45,11 +45,6 @@ def read(root: Root) -> dict[str, User]:
     return users
 
 
-def is_id(text: str) -> bool:
-    """Whether it is a user's or group's number; -1 as the kernel has it is none"""
-    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1
-
-
 def find(root: Root, names: Sequence[str], parameter: str = "users") -> list[User]:
     """The users called `names`, all or none
 
@@ -72,6 +67,6 @@ def unknown(users: Mapping[str, User], name: str, parameter: str = "users") -> T
     shown = ", ".join(there[:NAMES_SHOWN]) + (", ..." if len(there) > NAMES_SHOWN else "")
     return TaskError(
         f"The user {name!r} does not exist in the image",
-        f"set {parameter} to one of: {shown}" if there else f"there is no user to log in as in its {FILE}",
+        f"set {parameter} to one of: {shown}, or give create_users=yes" if there else "give create_users=yes",
         code="E-USER",
     )

@@ -13,10 +13,7 @@ from helper_agent.distros import cloud_init, lasting, locales
 TASK = Task(
     name="locale",
     phase="filesystems",
-    options=(
-        Option("lang", "str", "the locale's name"),
-        Option("tried", "bool", "whether the task make-locale was asked to make it"),
-    ),
+    options=(Option("lang", "str", "the locale's name"),),
     needs=("lang",),
 )
 
@@ -33,7 +30,7 @@ def run(context: Context) -> None:
     context.log.info(f"Locale {lang} in {path}")
     if not locales.has(root, lang):
         listed = locales.wish(root, lang)
-        context.log.warning(f"The image doesn't have the locale {lang}, so programs use C: {_remedy(context, listed)}")
+        context.log.warning(f"The image doesn't have the locale {lang}, so programs use C; {_remedy(context, listed)}")
 
 
 def _remedy(context: Context, listed: bool) -> str:
@@ -41,10 +38,9 @@ def _remedy(context: Context, listed: bool) -> str:
     # late: most images don't get here
     from helper_agent.distros import locale_making
 
-    later = f"locale-gen makes it, now that {locales.GEN} has it" if listed else "its language pack brings it"
-    if not locale_making.can(context.root, context.options.text("lang")):
-        takes = f"localedef and {locale_making.SOURCES}"
-        return f"{later} (see first_boot), and make_locale=yes in an image that has {takes}"
-    # It has said why it could not
-    now = "make_locale failed" if context.options.flag("tried") else "make_locale=yes has it made"
-    return f"{now}; or {later} (see first_boot)"
+    later = "first_boot=locale-gen makes it" if listed else "have first_boot install the package that has it"
+    try:
+        locale_making.recipe(context.root, context.options.text("lang"))
+    except locale_making.Lacking as lacking:
+        return f"make_locale can't make it, since the image has no {lacking}; correct its name, or {later}"
+    return f"make_locale=yes makes it, unless a warning of make-locale says why not; or {later}"

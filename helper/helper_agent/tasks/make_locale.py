@@ -30,7 +30,7 @@ def run(context: Context) -> None:
     if not lang:
         raise Skip("no locale is asked for")
     if context.distro.immutable:
-        raise Skip("the image's system sets it by itself")
+        raise Skip("the image's system makes its locales by itself")
     if locales.has(root, lang):
         raise Skip("the image has it, or needs none")
     try:
@@ -38,6 +38,6 @@ def run(context: Context) -> None:
     except locale_making.Lacking as lacking:
         raise Skip(f"the image has no {lacking}") from None
     place = locale_making.make(context, lang, recipe)
-    # So that an upgrade of glibc, which may want another form of them, makes it again
+    # So that an upgrade of glibc, which may want another format, makes it again
     locales.wish(root, lang)
     context.log.info(f"{locale_making.LOCALEDEF} has made {place} of {recipe.source} and {recipe.charmap}")

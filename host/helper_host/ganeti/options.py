@@ -47,7 +47,6 @@ def task_options(
         "host-keys": lambda: _host_keys(parameters.hostname or facts.name, fingerprints),
         **disk_options.makers(parameters, wanted, facts),
         "make-locale": lambda: {"lang": parameters.locale} if parameters.locale else {},
-        "locale": lambda: _locale(parameters, wanted),
         "cloud-init": lambda: cloud_options.cloud_init(parameters),
         "cloud-seed": lambda: cloud_options.cloud_seed(parameters, facts.name, facts.uuid),
         "network": lambda: cloud_options.network(parameters) if "cloud-init" in wanted else {},
@@ -68,11 +67,6 @@ def as_they_are(parameters: Parameters) -> dict[str, Options]:
             task, _, option = row.option.rpartition(".")
             made.setdefault(task, {})[option] = list(value) if isinstance(value, tuple) else value
     return made
-
-
-def _locale(parameters: Parameters, wanted: Collection[str]) -> Options:
-    """What the task says of a locale that lacks depends on whether another has tried to make it"""
-    return {"tried": True} if parameters.locale and parameters.make_locale and "make-locale" in wanted else {}
 
 
 def _host_keys(hostname: str, fingerprints: list[str]) -> Options:

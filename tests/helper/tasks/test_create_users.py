@@ -63,7 +63,7 @@ def test_a_name_with_nothing_to_do_is_told(bench: Bench, context: Make, asked: d
     before = bench.tree.files()
     create_users.run(task)
     assert bench.log.of("warning") == [
-        f"The user {name!r} does not exist in the image; set users to one of: root, debian"
+        f"The user {name!r} does not exist in the image; set users to one of: root, debian, or give create_users=yes"
         for name in ("debain", "admim")
     ]
     assert bench.tree.files() == before

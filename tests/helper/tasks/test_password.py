@@ -82,7 +82,7 @@ def test_an_unknown_user_is_named_with_those_there_are(bench: Bench, context: Ma
         password.run(context(password.TASK, {**BOTH, "users": ["root", "admin"]}))
     assert caught.value.code == "E-USER"
     assert "'admin'" in caught.value.cause
-    assert caught.value.remedy == "set users to one of: root, debian"
+    assert caught.value.remedy == "set users to one of: root, debian, or give create_users=yes"
     assert bench.tree.text("/etc/shadow") == trees.SHADOW
 
 

@@ -122,7 +122,10 @@ def test_an_unknown_user(bench: Bench, context: Make) -> None:
     with_sudo(bench)
     with pytest.raises(TaskError) as caught:
         sudo.run(task)
-    assert (caught.value.code, caught.value.remedy) == ("E-USER", "set sudo to one of: root, debian")
+    assert (caught.value.code, caught.value.remedy) == (
+        "E-USER",
+        "set sudo to one of: root, debian, or give create_users=yes",
+    )
 
 
 @pytest.mark.parametrize("path", [MAIN, FILE, "/usr/bin/sudo", "/etc/group", "/etc/gshadow", "/etc/passwd"])

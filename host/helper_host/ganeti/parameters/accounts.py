@@ -26,7 +26,7 @@ class AccountRows(Rows):
         False,
         "Whether users that the image lacks are made: those in users, sudo and ssh_keys",
         example="yes",
-        shown="no: such a user is an error",
+        shown="no",
         sets=("create-users.create", "create-users.more"),
     )
     password = Parameter(

@@ -49,7 +49,6 @@ class SystemRows(Rows):
         example="yes",
         shown="no",
         option="make-locale.wanted",
-        sets=("locale.tried",),
     )
     keyboard = Parameter(
         system_values.keyboard,
