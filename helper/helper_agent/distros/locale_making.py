@@ -34,9 +34,13 @@ PARTS = (
 """Files that make a locale, in all versions of glibc since 2.2."""
 PART_MAX = 16 << 20
 """Bytes; Chinese has 2.8 million for its order of characters."""
+SAID_MAX = 300
+"""Bytes of localedef's complaints that are shown."""
 TIMEOUT = 240.0
 """Seconds; most take one to four, zh_CN.GB18030 thirteen, under emulation 15 times as many."""
-LIST_TIMEOUT = 60.0
+LOCALE_TIMEOUT = 60.0
+CANNOT = b"Cannot set "
+"""What locale(1) says where setlocale() fails, with exit code 0 (locale/programs/locale.c in glibc)."""
 REMEDY = "leave out make_locale, or have the locale in the image"
 
 
@@ -88,7 +92,8 @@ def make(context: Context, name: str, given: Recipe) -> str:
     """
     root = context.root
     place = f"{locales.FOLDER}/{locales.normal(name)}"
-    root.remove_tree(WORK)
+    if root.exists(WORK) or root.is_symlink(WORK):
+        raise TaskError(f"{WORK}, where the locale would be made, is in the image", "remove it from the image")
     root.mkdir(WORK, mode=0o700)
     try:
         _compile(context, name, given)
@@ -99,7 +104,7 @@ def make(context: Context, name: str, given: Recipe) -> str:
         root.remove_tree(WORK)
     if not _seen(context, name):
         raise TaskError(
-            f"The image's programs don't find the locale {name} in {locales.FOLDER}, where its localedef has made it",
+            f"The image's programs can't use the locale {name} in {locales.FOLDER}, where its localedef has made it",
             REMEDY,
         )
     return place
@@ -109,11 +114,14 @@ def _compile(context: Context, name: str, given: Recipe) -> None:
     # -c, as locale-gen has it: a source with a flaw is no reason to have none (exit code 1)
     argv = [LOCALEDEF, "--no-archive", "-c", "-i", given.source, "-f", given.charmap, MADE]
     try:
-        context.run_in_image(argv, timeout=TIMEOUT, ok=(0, 1))
+        done = context.run_in_image(argv, timeout=TIMEOUT, ok=(0, 1))
     except CommandFailed as error:
         raise TaskError(
             f"The image's localedef could not make the locale {name}: {error}", REMEDY, output=error.output
         ) from None
+    if done.returncode:
+        said = done.stderr[-SAID_MAX:].decode("utf-8", "replace").strip()
+        context.log.warning(f"The image's localedef found flaws in the sources of the locale {name}: {said}")
 
 
 def _check(root: Root) -> None:
@@ -136,14 +144,18 @@ def _check(root: Root) -> None:
 
 
 def _seen(context: Context, name: str) -> bool:
-    """Whether the image's programs find it: some have been built to look in another folder (Slackware: lib64)"""
+    """Whether the image's programs can use it
+
+    Some have been built to look in another folder (Slackware: lib64), and localedef's exit code doesn't tell of a file
+    that it could not write to its end.
+    """
     if not context.root.is_file(LOCALE):
         return True
     try:
-        listed = context.run_in_image([LOCALE, "-a"], timeout=LIST_TIMEOUT).text
+        done = context.run_in_image([LOCALE, "charmap"], env={"LC_ALL": name}, timeout=LOCALE_TIMEOUT)
     except CommandFailed as error:
         raise TaskError(f"The image's {LOCALE} could not be run: {error}", REMEDY, output=error.output) from None
-    return locales.normal(name) in map(locales.normal, listed.split())
+    return CANNOT not in done.stderr
 
 
 def _listed(root: Root, name: str) -> str:

@@ -45,12 +45,14 @@ class Localedef:
         self.tree = tree
         self.calls: list[list[str]] = []
         self.then: Callable[[Path], object] = lambda _: None
-        self.printed = "C\nC.utf8\nde_DE.utf8\nPOSIX\n"
+        self.complaint = b""
+        """Of locale, about what it finds."""
 
     def __call__(self, _: str, argv: Sequence[str], **arguments: Any) -> Completed:
         self.calls.append(list(argv))
         if argv[0] == "/usr/bin/locale":
-            return Completed(0, self.printed.encode(), b"")
+            assert (argv[1:], arguments["env"]) == (["charmap"], {"LC_ALL": "de_DE.UTF-8"})
+            return Completed(0, b"UTF-8\n", self.complaint)
         assert 1 in arguments["ok"]
         folder, _, name = argv[-1].rpartition("/")
         made = self.tree / self.tree.root().real_path(folder) / name
@@ -247,11 +249,11 @@ def test_programs_that_look_elsewhere(bench: Bench, context: Make, localedef: Lo
     sources(bench.tree)
     bench.tree.put("/usr/bin/locale", "#!/bin/sh\n", mode=0o755)
     before = bench.tree.files()
-    localedef.printed = "C\nPOSIX\n"
-    with pytest.raises(TaskError, match="programs don't find the locale"):
+    localedef.complaint = b"/usr/bin/locale: Cannot set LC_ALL to default locale: No such file or directory\n"
+    with pytest.raises(TaskError, match="programs can't use the locale"):
         as_the_agent(task)
     assert bench.tree.files() == before
-    localedef.printed = "C\nde_DE.utf8\n"
+    localedef.complaint = b""
     as_the_agent(task)
     assert locales.has(bench.tree.root(), "de_DE.UTF-8")
 
@@ -275,8 +277,7 @@ def test_trapped(bench: Bench, context: Make, localedef: Localedef, trap: traps.
     sources(bench.tree)
     name = "de_DE" if path.endswith("SUPPORTED") else "de_DE.UTF-8"
     task = context(make_locale.TASK, {"wanted": True, "lang": name})
-    # what an earlier attempt has left there may go
-    with traps.laid(trap, bench.tree, path, replaces=path == locale_making.WORK):
+    with traps.laid(trap, bench.tree, path):
         try:
             as_the_agent(task)
         except (TaskError, Skip) as error:
@@ -378,6 +379,40 @@ def test_debians_own_localedef(
     encoding = "utf-8" if charmap == "UTF-8" else charmap.lower()
     assert found.decode(encoding).split(";")[2] == month
     assert found.decode(encoding).split("\n")[1] == charmap
+
+
+@pytest.mark.root
+def test_a_part_that_could_not_be_written_to_its_end(bench: Bench, context: Make, debian: Tree) -> None:
+    """localedef has exit code 0 on a full disk"""
+    shutil.copytree(debian.path, bench.tree.path, symlinks=True, dirs_exist_ok=True)
+    bench.tree.put("/busybox", Path("/bin/busybox").read_bytes(), mode=0o755)
+    (bench.tree / "/usr/bin/localedef").rename(bench.tree / "/usr/bin/real")
+    script = '#!/busybox sh\nfor made; do :; done\n/usr/bin/real "$@" && /busybox truncate -s 9999 $made/LC_COLLATE\n'
+    bench.tree.put("/usr/bin/localedef", script, mode=0o755)
+    task = context(make_locale.TASK, GERMAN)
+    before = bench.tree.names()
+    with pytest.raises(TaskError, match=r"can't use the locale de_DE\.UTF-8"):
+        as_the_agent(task)
+    assert bench.tree.names() == before
+
+
+def test_flaws_are_told(bench: Bench, context: Make, monkeypatch: pytest.MonkeyPatch, localedef: Localedef) -> None:
+    def flawed(tree: str, argv: Sequence[str], **arguments: Any) -> Completed:
+        done = localedef(tree, argv, **arguments)
+        return Completed(1, b"", b"unknown character in field `mon'\n") if "localedef" in argv[0] else done
+
+    monkeypatch.setattr(image_programs, "run", flawed)
+    sources(bench.tree)
+    as_the_agent(context(make_locale.TASK, GERMAN))
+    assert "found flaws in the sources of the locale de_DE.UTF-8: unknown char" in "".join(bench.log.of("warning"))
+
+
+def test_what_is_in_the_way_is_an_error(bench: Bench, context: Make, localedef: Localedef) -> None:
+    sources(bench.tree)
+    bench.tree.put(f"{locale_making.WORK}/old", "x")
+    with pytest.raises(TaskError, match=r"\.instance-helper, where the locale would be made, is in the image"):
+        as_the_agent(context(make_locale.TASK, GERMAN))
+    assert localedef.calls == []
 
 
 @pytest.mark.root
