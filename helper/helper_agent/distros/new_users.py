@@ -41,10 +41,14 @@ def add(root: Root, name: str) -> User:
     shell = next((path for path in SHELLS if root.is_file(path)), "/bin/sh")
     user = User(name, uid, gid, f"/home/{name}", shell)
     _line(root, groups.FILE, f"{name}:x:{gid}:", wanted=defs.get("USERGROUPS_ENAB", "yes") != "no")
-    _line(root, groups.SHADOW, f"{name}:!::", wanted=root.is_file(groups.SHADOW))
+    if root.exists(groups.SHADOW):
+        # what an earlier group of that name has left: its password, and administrators, would be this one's
+        left = {1: "!", 2: "", 3: ""}
+        root.edit(groups.SHADOW, lambda text: nss_files.changed_everywhere(text, name, left))
+        _line(root, groups.SHADOW, f"{name}:!::", wanted=True)
     today = int(time.time() // 86400)
     # not !: an sshd without PAM would refuse keys
-    shadowed = root.is_file(shadow.SHADOW)
+    shadowed = root.exists(shadow.SHADOW)
     _line(root, shadow.SHADOW, f"{name}:*:{today if today >= SINCE else ''}:0:99999:7:::", wanted=shadowed)
     if shadowed:
         shadow.replace(root, name, "*")  # what an earlier user of that name has left would be this one's password
@@ -65,7 +69,8 @@ def _numbers(root: Root, name: str, there: Collection[User], defs: dict[str, str
     """uid and gid: one number for both that neither has, or the group that all users are in"""
     existing = groups.read(root)
     mine = existing.get(name)
-    used = {user.uid for user in there} | {group.gid for group in existing.values() if group is not mine}
+    # 0 is the administrator's, whether or not the image has one
+    used = {0, *_taken(root)} | {group.gid for group in existing.values() if group is not mine}
     if mine is not None and (mine.members or mine.gid in used or any(user.gid == mine.gid for user in there)):
         raise TaskError(
             f"The image has no user {name!r}, but a group of that name, so that none can be made",
@@ -77,9 +82,15 @@ def _numbers(root: Root, name: str, there: Collection[User], defs: dict[str, str
     if free is None:
         raise TaskError(f"The image has no free number for the user {name!r}", f"look at UID_MAX in its {DEFS}")
     common = existing.get("users")
-    if defs.get("USERGROUPS_ENAB", "yes") == "no" and common is not None:
+    if defs.get("USERGROUPS_ENAB", "yes") == "no" and common is not None and common.gid:
         return free, common.gid
     return (mine.gid, mine.gid) if mine is not None else (free, free)
+
+
+def _taken(root: Root) -> list[int | None]:
+    """Numbers of all users, also of a second line with the name of an earlier one"""
+    lines = map(nss_files.passwd, root.read_text_or(users.FILE).split("\n"))
+    return [nss_files.number(fields[2]) for fields in lines if fields is not None]
 
 
 def _number(defs: dict[str, str], key: str, default: int) -> int:

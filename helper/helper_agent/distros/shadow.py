@@ -29,7 +29,7 @@ def set_password(root: Root, name: str, hashed: str, today: int | None) -> int |
         OSError: it could not be written; the old one is still there
     """
     passwd = root.read_text(users.FILE)
-    if not root.is_file(SHADOW) and not root.is_symlink(SHADOW):
+    if not root.exists(SHADOW) and not root.is_symlink(SHADOW):
         _write(root, users.FILE, passwd, nss_files.changed_everywhere(passwd, name, {_HASH: hashed}))
         return None
     shadow = root.read_text_or(SHADOW)  # absent behind a symlink: made there

@@ -120,6 +120,24 @@ def test_numbers_that_are_taken(bench: Bench, context: Make) -> None:
     assert line(bench, "/etc/passwd").split(":")[2:4] == ["1002", "1002"]
 
 
+def test_no_number_of_the_administrators(bench: Bench, context: Make) -> None:
+    """Also where nobody has it"""
+    task = context(create_users.TASK, ADMIN)
+    bench.tree.put("/etc/login.defs", "UID_MIN 0\nUSERGROUPS_ENAB no\n")
+    bench.tree.put("/etc/passwd", "a:x:1:1::/:/bin/sh\na:x:2:2::/:/bin/sh\n")
+    bench.tree.put("/etc/group", "users:x:0:\n")
+    create_users.run(task)
+    line = bench.tree.text("/etc/passwd").splitlines()[-1]
+    assert line.split(":")[:4] == ["admin", "x", "3", "3"], "and none of a line that doesn't count"
+
+
+def test_what_an_earlier_group_of_that_name_has_left(bench: Bench, context: Make) -> None:
+    task = context(create_users.TASK, ADMIN)
+    bench.tree.put("/etc/gshadow", "root:*::\nadmin::evil:evil\n")
+    create_users.run(task)
+    assert bench.tree.text("/etc/gshadow") == "root:*::\nadmin:!::\n"
+
+
 def test_none_is_free(bench: Bench, context: Make) -> None:
     task = context(create_users.TASK, ADMIN)
     bench.tree.put("/etc/login.defs", "UID_MIN 1000\nUID_MAX 1000\n")

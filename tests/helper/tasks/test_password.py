@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,17 @@ def test_a_locked_account_is_unlocked_and_its_ageing_kept(bench: Bench, context:
     password.run(context(password.TASK, {**BOTH, "users": ["debian"]}))
     assert field(bench, "debian", 1) == YESCRYPT
     assert bench.tree.text("/etc/shadow").endswith(":3:90:7:14::\n")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
+def test_no_hash_where_everybody_reads_it(bench: Bench, context: Make, make: Callable[[Path], None]) -> None:
+    """passwd has the hashes where there is no shadow; what is something else in its place is an error"""
+    task = context(password.TASK, BOTH)
+    (bench.tree / "/etc/shadow").unlink()
+    make(bench.tree / "/etc/shadow")
+    with pytest.raises(TaskError, match="/etc/shadow"):
+        password.run(task)
+    assert YESCRYPT not in bench.tree.text("/etc/passwd")
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, str(2**32 - 1), "\u0663", "-1"])
