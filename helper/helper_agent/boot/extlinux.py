@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from helper_agent.boot import arguments, shell_settings
 from helper_agent.boot.arguments import Change
+from helper_agent.boot.words import Unclosed
 
 PATHS = (
     "/boot/extlinux.conf",
@@ -40,6 +41,9 @@ def change_source(text: str, changes: Sequence[Change], consoles: Sequence[str])
     Raises:
         Unclosed
     """
+    line = shell_settings.open_quote(text)
+    if line:
+        raise Unclosed(text.split("\n")[line - 1])
     for name in VARIABLES:
         texts = {"": text}
         if shell_settings.find(texts, name):

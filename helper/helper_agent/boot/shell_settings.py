@@ -5,6 +5,7 @@ Read as text: nothing in them is run. What is too clever to be read stays, and w
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Mapping, Sequence
 
@@ -46,17 +47,32 @@ class Setting(NamedTuple):
         return words.IN_QUOTES if self.quote == '"' else words.GRUB
 
 
+def open_quote(text: str) -> int:
+    """Number of the line with a quote that isn't closed, so that no shell can read the file; 0 without, or where a
+    here-document may have any"""
+    end = _pieces(text)[1]
+    there = text[end : end + 1] in ("'", '"') and "<<" not in text
+    return text.count("\n", 0, end) + 1 if there else 0
+
+
+def _pieces(text: str) -> tuple[list[tuple[int, int]], int]:
+    """Where quotes are that go over the end of a line, and where the text can't be read any more"""
+    found, end = [], 0
+    while (piece := _PIECE.match(text, end)) is not None:
+        end = piece.end()
+        if text[piece.start()] in ("'", '"') and "\n" in piece[0]:
+            found.append(piece.span())
+    return found, end
+
+
 def check(path: str, text: str) -> None:
-    """Whether a shell can read the file at all, as far as quotes go; a here-document may have any
+    """Whether a shell can read the file at all, as far as quotes go
 
     Raises:
         TaskError: what would be put there were in a quote, or between two
     """
-    end = 0
-    while (piece := _PIECE.match(text, end)) is not None:
-        end = piece.end()
-    if text[end : end + 1] in ("'", '"') and "<<" not in text:
-        line = text.count("\n", 0, end) + 1
+    line = open_quote(text)
+    if line:
         raise TaskError(
             f"The image's {path} has a quote in line {line} that isn't closed, so that it can't be told what is quoted",
             "correct the file in the image, or leave out kernel_args and serial_console",
@@ -65,11 +81,15 @@ def check(path: str, text: str) -> None:
 
 def find(texts: Mapping[str, str], name: str) -> list[Setting]:
     """Lines of `texts` (by their files) that set `name`; where the value can't be read it is "", and nothing can be put
-    there"""
+    there. What looks so inside of a quote is none; a here-document, or what is never run, is not told apart"""
     found = []
     pattern = rf"(?m)^[ \t]*(?:export[ \t]+)?{name}=(?P<value>{_VALUE})(?P<rest>[^\n]*)"
     for path, text in texts.items():
+        quoted = _pieces(text)[0]
         for match in re.finditer(pattern, text):
+            before = bisect.bisect(quoted, (match.start(), len(text))) - 1
+            if before >= 0 and match.start() < quoted[before][1]:
+                continue
             start, end = match.span("value")
             known = re.fullmatch(r"[ \t]*(?:#.*)?\r?", match["rest"]) is not None
             quote = match["value"][:1] if match["value"][:1] in ("'", '"') else ""

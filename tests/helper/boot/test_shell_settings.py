@@ -95,3 +95,22 @@ def test_a_quote_in_the_value_that_is_not_closed() -> None:
 
 def test_no_variable_none_is_made() -> None:
     assert extlinux.change_source("overwrite=1\n", CHANGES, ()) == "overwrite=1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ": '\nGRUB_CMDLINE_LINUX=\"quiet\"\n'\n",
+        'NOTE="\nGRUB_CMDLINE_LINUX=quiet\n"\n',
+        "A='\nx'\nB='\nGRUB_CMDLINE_LINUX=x'\n",
+    ],
+)
+def test_what_is_in_a_quote_sets_nothing(text: str) -> None:
+    assert shell_settings.find({"file": text}, "GRUB_CMDLINE_LINUX") == []
+    both = f'{text}GRUB_CMDLINE_LINUX="a"\n{text}'
+    assert [row.value for row in shell_settings.find({"file": both}, "GRUB_CMDLINE_LINUX")] == ["a"]
+
+
+def test_a_quote_somewhere_else_that_is_not_closed() -> None:
+    with pytest.raises(Unclosed):
+        extlinux.change_source('X="\ndefault_kernel_opts=quiet\n', CHANGES, ())
