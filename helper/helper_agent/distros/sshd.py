@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import shlex
 from collections.abc import Mapping
 
 from helper_agent.api import TaskError
 from helper_agent.distros.users import User
 from helper_agent.records import NamedTuple
-from helper_agent.root import Root
+from helper_agent.root import READ_MAX, Root
 
 VENDOR = "/usr/etc"
 """Below it openSUSE and others have what counts where the file below /etc doesn't exist."""
@@ -26,12 +25,15 @@ INCLUDES_MAX = 16
 """Depth of Include, as in sshd's servconf.c (SERVCONF_MAX_DEPTH)."""
 FILES_MAX = 1000
 """Most files that are read: each of them may include all of them again."""
+SIZE_MAX = READ_MAX
+"""Most characters in all of them together."""
 
 _LINE = re.compile(r"""\s*(?:"(?P<quoted>[^"\n]+)"|(?P<plain>[^\s="#][^\s=]*))\s*=?\s*(?P<rest>.*)""")
 """Keyword and arguments, blanks or `=` or both between them (strdelim() in sshd's misc.c)."""
 
 _AWKWARD = re.compile(r"""["'\\#=]""")
 """What a line has that isn't just words with blanks between them."""
+_TOKEN = re.compile(r"""\\['"\\ ]|\\|\s+|['"]|[^\\\s'"]+""")
 
 
 class Line(NamedTuple):
@@ -152,13 +154,18 @@ class _Reader:
         self._root = root
         self._found = found
         self._files = 0
+        self._size = 0
 
     def read(self, path: str, depth: int, match: str) -> None:
         """A Match of a file ends with that file, one around its Include line holds for all of it"""
         self._files += 1
         if self._files > FILES_MAX:
             raise TaskError(f"The image's sshd_config includes more than {FILES_MAX} files", "see what it includes")
-        for text in self._root.read_text_or(path).split("\n"):
+        content = self._root.read_text_or(path)
+        self._size += len(content)
+        if self._size > SIZE_MAX:
+            raise TaskError(f"The image's sshd_config includes more than {SIZE_MAX} bytes", "see what it includes")
+        for text in content.split("\n"):
             words = _words(text)
             if not words:
                 continue
@@ -187,7 +194,31 @@ def _words(line: str) -> list[str]:
     keyword, rest = match["quoted"] or match["plain"], match["rest"]
     if not _AWKWARD.search(rest):
         return [keyword, *rest.split()]
-    try:
-        return [keyword, *shlex.split(rest, comments=True)]
-    except ValueError:  # an unbalanced quote, on which sshd would refuse to start
-        return [keyword, *rest.split()]
+    return [keyword, *_arguments(rest)]
+
+
+def _arguments(text: str) -> list[str]:
+    """As argv_split() in sshd's misc.c: a comment begins where a word could; an escape is one before quotes and
+    backslashes, and outside of quotes before a blank"""
+    words: list[str] = []
+    word: list[str] | None = None
+    quote = ""
+    for token in _TOKEN.findall(text):
+        if not quote and word is None and token.startswith("#"):
+            break
+        if not quote and token.isspace():
+            if word is not None:
+                words.append("".join(word))
+            word = None
+            continue
+        word = [] if word is None else word
+        if not quote and token in ("'", '"'):
+            quote = token
+        elif token == quote:
+            quote = ""
+        else:
+            escaped = token[0] == "\\" and len(token) == 2 and not (quote and token[1] == " ")
+            word.append(token[1] if escaped else token)
+    if quote:  # sshd would refuse to start
+        return text.split()
+    return words if word is None else [*words, "".join(word)]

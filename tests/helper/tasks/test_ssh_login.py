@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from helper_agent.api import Skip, TaskError
+from helper_agent.distros import sshd
 from helper_agent.tasks import ssh_login
 from helper_kit import traps
 from tests.helper.support import Bench
@@ -211,5 +213,38 @@ def test_a_line_that_counts_and_cannot_be_changed_is_an_error(bench: Bench, cont
 def test_files_that_include_each_other_for_ever(bench: Bench, context: Make) -> None:
     task = context(ssh_login.TASK, NO)
     bench.tree.put(CONFIG, "Include /etc/ssh/sshd_config\n" * 4)
+    with pytest.raises(TaskError, match="includes more than"):
+        ssh_login.run(task)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("/etc/keys#1/%u # where", ["/etc/keys#1/%u"]),
+        ('"a b" c', ["a b", "c"]),
+        ("'a \"b' \"it's\"", ['a "b', "it's"]),
+        (r"a\ b \"c\" \d", ["a b", '"c"', r"\d"]),
+        (r'"a\ b"', [r"a\ b"]),
+        ('a "b', ["a", '"b']),
+        ('"" x', ["", "x"]),
+        ('a"b c"d', ["ab cd"]),
+        ("# a", []),
+    ],
+)
+def test_arguments_as_sshd_has_them(text: str, words: list[str]) -> None:
+    assert sshd._words(f"Key {text}") == ["Key", *words]
+
+
+def test_long_arguments_take_no_time() -> None:
+    since = time.process_time()
+    assert sshd._words('Key "' + "a" * 1_000_000 + '"') == ["Key", "a" * 1_000_000]
+    assert len(sshd._words("Key " + '"a"' * 300_000)[1]) == 300_000
+    assert time.process_time() - since < 2
+
+
+def test_what_is_included_has_an_end(bench: Bench, context: Make) -> None:
+    task = context(ssh_login.TASK, NO)
+    bench.tree.put("/etc/ssh/more", "a b\n" * 100_000)
+    bench.tree.put(CONFIG, "Include /etc/ssh/more\n" * 3)
     with pytest.raises(TaskError, match="includes more than"):
         ssh_login.run(task)
