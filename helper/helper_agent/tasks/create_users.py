@@ -1,14 +1,13 @@
-"""Make the users that the image lacks, or say that it lacks them
+"""Make the users that the image lacks
 
 As useradd(8) does it: with a group of the same name, a home filled from /etc/skel, and no password. Users that are
-there stay as they are. Where none are to be made, a name that the image doesn't have is a warning here; a password or
-keys for it are an error of the task that has them.
+there stay as they are.
 """
 
 from __future__ import annotations
 
 from helper_agent.api import Context, Option, Skip, Task
-from helper_agent.distros import users
+from helper_agent.distros import new_users, users
 
 TASK = Task(
     name="create-users",
@@ -19,7 +18,7 @@ TASK = Task(
         Option("users", "list", "who gets the password and the keys"),
         Option("more", "list", "who is named elsewhere"),
     ),
-    needs=("create", "users"),
+    needs=("create",),
 )
 
 
@@ -31,14 +30,6 @@ def run(context: Context) -> None:
     lacking = [name for name in wanted if name not in there]
     if not lacking:
         raise Skip("the image has all of them")
-    if not options.flag("create"):
-        for name in lacking:
-            error = users.unknown(there, name)
-            context.log.warning(f"{error.cause}; {error.remedy}")
-        return
-    # late: most images have all of them
-    from helper_agent.distros import new_users
-
     for name in lacking:
         made = new_users.add(root, name)
         context.log.info(f"Made the user {name}: number {made.uid}, home {made.home}, shell {made.shell}")

@@ -5,7 +5,6 @@ import subprocess
 import pytest
 
 from helper_agent.api import Skip, TaskError
-from helper_agent.declaration import has_what_it_needs
 from helper_agent.tasks import create_users, password, ssh_keys, sudo
 from helper_kit import traps, trees
 from tests.helper.distros import glibc
@@ -52,21 +51,6 @@ def test_then_the_rest_works(bench: Bench, context: Make) -> None:
     assert line(bench, "/etc/passwd", "ops").split(":")[2] == "1002"
     with pytest.raises(Skip):
         create_users.run(make)
-
-
-@pytest.mark.parametrize("asked", [{}, {"create": False}], ids=["without a word", "no"])
-def test_a_name_with_nothing_to_do_is_told(bench: Bench, context: Make, asked: dict[str, bool]) -> None:
-    """Neither password nor keys are given, so that no other task looks"""
-    options = {"users": ["root", "debain", "admim"], **asked}
-    assert has_what_it_needs(create_users.TASK, options)
-    task = context(create_users.TASK, options)
-    before = bench.tree.files()
-    create_users.run(task)
-    assert bench.log.of("warning") == [
-        f"The user {name!r} does not exist in the image; set users to one of: root, debian, or give create_users=yes"
-        for name in ("debain", "admim")
-    ]
-    assert bench.tree.files() == before
 
 
 def test_users_that_are_there_are_not_worth_a_word(bench: Bench, context: Make) -> None:
