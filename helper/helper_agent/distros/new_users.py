@@ -94,13 +94,8 @@ def _taken(root: Root) -> list[int | None]:
 
 
 def _number(defs: dict[str, str], key: str, default: int) -> int:
-    text = defs.get(key, "")
-    return int(text) if _is_id(text) else default
-
-
-def _is_id(text: str) -> bool:
-    """Whether it is a user's or group's number; -1 as the kernel has it is none"""
-    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1
+    number = nss_files.number(defs.get(key, ""))
+    return default if number is None or number == nss_files.NO_ID else number
 
 
 def _line(root: Root, path: str, line: str, *, wanted: bool) -> None:
@@ -119,8 +114,9 @@ def _next_sub(text: str) -> int:
     ends = [SUB_FIRST]
     for line in text.split("\n"):
         fields = line.strip().split(":")
-        if len(fields) == 3 and _is_id(fields[1]) and _is_id(fields[2]):
-            ends.append(int(fields[1]) + int(fields[2]))
+        numbers = [each for each in map(nss_files.number, fields[1:]) if each is not None and each != nss_files.NO_ID]
+        if len(fields) == 3 and len(numbers) == 2:
+            ends.append(sum(numbers))
     return max(ends)
 
 

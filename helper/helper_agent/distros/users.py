@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from helper_agent.api import TaskError
 from helper_agent.distros import nss_files
@@ -57,16 +57,11 @@ def find(root: Root, names: Sequence[str], parameter: str = "users") -> list[Use
     users = read(root)
     for name in names:
         if name not in users:
-            raise unknown(users, name, parameter)
+            there = [user.name for user in users.values() if user.logs_in]
+            shown = ", ".join(there[:NAMES_SHOWN]) + (", ..." if len(there) > NAMES_SHOWN else "")
+            raise TaskError(
+                f"The user {name!r} does not exist in the image",
+                f"set {parameter} to one of: {shown}, or give create_users=yes" if there else "give create_users=yes",
+                code="E-USER",
+            )
     return [users[name] for name in dict.fromkeys(names)]
-
-
-def unknown(users: Mapping[str, User], name: str, parameter: str = "users") -> TaskError:
-    """The error for a `name` that is none of `users`, E-USER"""
-    there = [user.name for user in users.values() if user.logs_in]
-    shown = ", ".join(there[:NAMES_SHOWN]) + (", ..." if len(there) > NAMES_SHOWN else "")
-    return TaskError(
-        f"The user {name!r} does not exist in the image",
-        f"set {parameter} to one of: {shown}, or give create_users=yes" if there else "give create_users=yes",
-        code="E-USER",
-    )
